@@ -1,0 +1,332 @@
+//! The daemon's loop.
+
+use std::collections::{BTreeSet, HashMap};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{Pid, getpid};
+
+use super::base::Base;
+use super::meter::Watch;
+use super::orphans;
+use crate::error::{LaunchError, Machine};
+use crate::guard::{self, Setup};
+use crate::isolation::abi::Kernel;
+use crate::isolation::filter::{Arch, compile, sock_filter};
+use crate::isolation::syscalls::{Profile, rule_set};
+use crate::plan::Confinement;
+use crate::spawn::workspace::{Workspace, remove};
+use crate::sys::channel::{Channel, Received};
+use crate::sys::process::{Side, fork_single_threaded, reap, set_name};
+use crate::wire::{Frame, Hello, ToDaemon, ToMeter, decode, encode};
+
+const HOST: u64 = 0;
+const HOST_PROCESS: u64 = 1;
+const SIGNALS: u64 = 2;
+/// Guards that have not ended this long after their host are ended.
+const GRACE: Duration = Duration::from_secs(3);
+/// What earlier daemons left behind is looked for when this one has nothing else to do.
+const SWEEP_AFTER: Duration = Duration::from_secs(2);
+
+/// A guard as the daemon knows it.
+#[derive(Debug)]
+struct Guard {
+    meter: Channel,
+    /// The workspace's name below the base.
+    workspace: String,
+    watch: Option<Watch>,
+}
+
+/// The daemon's state.
+#[derive(Debug)]
+pub(crate) struct Server {
+    kernel: Kernel,
+    host_pidfd: OwnedFd,
+    base: Base,
+    epoll: Epoll,
+    signals: SignalFd,
+    guards: HashMap<i32, Guard>,
+    filters: Vec<(Profile, Vec<sock_filter>)>,
+    serial: u64,
+}
+
+impl Server {
+    pub(crate) fn new(kernel: Kernel, host_pidfd: OwnedFd, base: Base) -> Result<Self, Errno> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let mut chld = SigSet::empty();
+        chld.add(Signal::SIGCHLD);
+        let signals = SignalFd::with_flags(&chld, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        epoll.add(&host_pidfd, EpollEvent::new(EpollFlags::EPOLLIN, HOST_PROCESS))?;
+        epoll.add(&signals, EpollEvent::new(EpollFlags::EPOLLIN, SIGNALS))?;
+        Ok(Self {
+            kernel,
+            host_pidfd,
+            base,
+            epoll,
+            signals,
+            guards: HashMap::new(),
+            filters: Vec::new(),
+            serial: 0,
+        })
+    }
+
+    pub(crate) fn hello(&self) -> Hello {
+        Hello {
+            pid: getpid().as_raw(),
+            landlock_abi: self.kernel.landlock,
+            wait_killable: self.kernel.wait_killable,
+            pidfd_getfd: self.kernel.pidfd_getfd,
+            signal_scope: self.kernel.landlock >= 6,
+            base: self.base.path.as_os_str().as_bytes().to_vec(),
+        }
+    }
+
+    /// Serves until the host is gone or has closed its channel and the last run has ended.
+    pub(crate) fn run(mut self, host: Channel) -> i32 {
+        let mut host = Some(host);
+        if let Some(channel) = &host
+            && self.epoll.add(channel, EpollEvent::new(EpollFlags::EPOLLIN, HOST)).is_err()
+        {
+            return 1;
+        }
+        let mut sweep_at = Some(Instant::now() + SWEEP_AFTER);
+        let mut host_gone_at: Option<Instant> = None;
+        let mut events = [EpollEvent::empty(); 64];
+        while host.is_some() || !self.guards.is_empty() {
+            let due = [self.next_sample(), sweep_at, host_gone_at.map(|at| at + GRACE)];
+            let ready = match self.epoll.wait(&mut events, timeout(due)) {
+                Ok(ready) => ready,
+                Err(Errno::EINTR) => 0,
+                Err(_) => break,
+            };
+            for event in &events[..ready] {
+                match event.data() {
+                    HOST => {
+                        if let Some(channel) = host.take() {
+                            host = self.hear_host(channel);
+                        }
+                    }
+                    HOST_PROCESS => {
+                        host = None;
+                        host_gone_at.get_or_insert_with(Instant::now);
+                        let _ = self.epoll.delete(&self.host_pidfd);
+                    }
+                    SIGNALS => self.reap_guards(),
+                    pid => self.hear_guard(i32::try_from(pid).unwrap_or(0)),
+                }
+            }
+            self.sample_due();
+            if sweep_at.is_some_and(|at| Instant::now() >= at) {
+                sweep_at = None;
+                self.base.sweep_stale();
+            }
+            if host_gone_at.is_some_and(|at| at.elapsed() > GRACE) {
+                self.end_guards();
+            }
+        }
+        self.base.remove();
+        0
+    }
+
+    fn hear_host(&mut self, channel: Channel) -> Option<Channel> {
+        loop {
+            let (mut message, mut fds) = (Vec::new(), Vec::new());
+            match channel.receive(&mut message, &mut fds, false) {
+                Ok(Received::Message) => match decode(&message) {
+                    Ok(ToDaemon::Arm(confinement)) => {
+                        if let Some(host) = fds.pop() {
+                            self.arm(&channel, Channel::from_fd(host), confinement);
+                        }
+                    }
+                    Ok(ToDaemon::MaskLandlock(abi)) => {
+                        // Never to more than there is.
+                        self.kernel.landlock = self.kernel.landlock.min(abi.max(1));
+                    }
+                    Err(_) => return None,
+                },
+                Ok(Received::Nothing) | Err(Errno::EINTR) => return Some(channel),
+                Ok(Received::Closed) | Err(_) => return None,
+            }
+        }
+    }
+
+    /// Forks a guard. A failure is told on the guard's own channel.
+    fn arm(&mut self, main: &Channel, host: Channel, confinement: Confinement) {
+        if let Err(error) = self.try_arm(main, &host, confinement)
+            && let Ok(frame) = Frame::Failed(Box::new(error)).write()
+        {
+            // The host may have changed its mind.
+            let _ = host.send(&frame, &[], false);
+        }
+    }
+
+    fn try_arm(
+        &mut self,
+        _main: &Channel,
+        host: &Channel,
+        confinement: Confinement,
+    ) -> Result<(), LaunchError> {
+        let failed = |what: &'static str| {
+            move |errno: Errno| LaunchError::Resources { what: what.into(), errno: errno as i32 }
+        };
+        let profile = self.profile(&confinement);
+        let filter = self.filter(&profile)?;
+        self.serial += 1;
+        let name = self.serial.to_string();
+        let workspace = Workspace::create(self.base.dir(), &self.base.path, &name)
+            .map_err(failed("workspace"))?;
+        let (ours, theirs) = Channel::pair().map_err(failed("socketpair"))?;
+        let daemon = getpid().as_raw();
+        match fork_single_threaded() {
+            Ok(Side::Child) => {
+                set_name(c"evalbox-guard");
+                let clone = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned();
+                let (Ok(host), Ok(host_pidfd)) =
+                    (clone(host.as_fd()), clone(self.host_pidfd.as_fd()))
+                else {
+                    crate::sys::process::exit_now(1)
+                };
+                guard::run(Setup {
+                    host: Channel::from_fd(host),
+                    meter: theirs,
+                    host_pidfd,
+                    daemon,
+                    workspace,
+                    confinement,
+                    kernel: self.kernel,
+                    profile,
+                    filter,
+                })
+            }
+            Ok(Side::Parent(pid)) => {
+                let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::from(pid.unsigned_abs()));
+                if let Err(errno) = self.epoll.add(&ours, event) {
+                    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+                    return Err(failed("epoll")(errno));
+                }
+                self.guards.insert(pid, Guard { meter: ours, workspace: name, watch: None });
+                Ok(())
+            }
+            Err(errno) => {
+                let _ = remove(self.base.dir(), &name);
+                Err(failed("fork")(errno))
+            }
+        }
+    }
+
+    fn profile(&self, confinement: &Confinement) -> Profile {
+        let tcp = confinement.network.uses_tcp();
+        let mut traps = BTreeSet::new();
+        if tcp {
+            // Landlock knows ports, not addresses.
+            traps.insert("bind");
+        }
+        if !self.kernel.pidfd_getfd {
+            traps.extend(["socket", "listen"]);
+        }
+        Profile { tcp, udp: false, landlock_abi: self.kernel.landlock, traps }
+    }
+
+    fn filter(&mut self, profile: &Profile) -> Result<Vec<sock_filter>, LaunchError> {
+        if let Some((_, filter)) = self.filters.iter().find(|(known, _)| known == profile) {
+            return Ok(filter.clone());
+        }
+        let layer = |errno: Errno| LaunchError::Layer { layer: "seccomp".into(), errno: errno as i32 };
+        let arch = Arch::native().ok_or_else(|| {
+            LaunchError::Machine(Machine::NoUserNotification { errno: Errno::ENOSYS as i32 })
+        })?;
+        let filter = compile(&rule_set(profile, arch)).map_err(|_| layer(Errno::E2BIG))?;
+        self.filters.push((profile.clone(), filter.clone()));
+        Ok(filter)
+    }
+
+    fn hear_guard(&mut self, pid: i32) {
+        let Some(guard) = self.guards.get_mut(&pid) else { return };
+        let (mut message, mut fds) = (Vec::new(), Vec::new());
+        match guard.meter.receive(&mut message, &mut fds, false) {
+            Ok(Received::Message) => {
+                if let Ok(ToMeter::Watch { memory, cpu, workspace }) = decode(&message)
+                    && let Ok(dir) = open_workspace(&self.base, &guard.workspace)
+                {
+                    guard.watch = Some(Watch::new(memory, cpu, workspace, dir));
+                }
+            }
+            Ok(Received::Nothing) | Err(Errno::EINTR) => {}
+            // It has ended or is ending; SIGCHLD tells which.
+            Ok(Received::Closed) | Err(_) => {
+                let _ = self.epoll.delete(&guard.meter);
+            }
+        }
+    }
+
+    fn next_sample(&self) -> Option<Instant> {
+        self.guards.values().filter_map(|guard| guard.watch.as_ref()).map(|watch| watch.due).min()
+    }
+
+    fn sample_due(&mut self) {
+        let now = Instant::now();
+        for (pid, guard) in &mut self.guards {
+            let Some(watch) = guard.watch.as_mut().filter(|watch| watch.due <= now) else {
+                continue;
+            };
+            for news in watch.sample(*pid) {
+                if let Ok(message) = encode(&news) {
+                    // A guard that does not listen is dying.
+                    let _ = guard.meter.send(&message, &[], false);
+                }
+            }
+        }
+    }
+
+    fn reap_guards(&mut self) {
+        while let Ok(Some(_)) = self.signals.read_signal() {}
+        let mut died = false;
+        while let Ok(Some(child)) = reap() {
+            let Some(guard) = self.guards.remove(&child.pid) else { continue };
+            let _ = self.epoll.delete(&guard.meter);
+            if child.status == 0 {
+                self.remove_workspace(&guard.workspace);
+                continue;
+            }
+            died = true;
+            // The tree first, or it would go on filling the directory.
+            self.kill_orphans();
+            self.remove_workspace(&guard.workspace);
+        }
+        if died {
+            self.kill_orphans();
+        }
+    }
+
+    fn kill_orphans(&self) {
+        orphans::kill_all(|pid| self.guards.contains_key(&pid));
+    }
+
+    fn remove_workspace(&self, name: &str) {
+        // What is left is removed with the base.
+        let _ = remove(self.base.dir(), name);
+    }
+
+    fn end_guards(&mut self) {
+        for pid in self.guards.keys() {
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        }
+    }
+}
+
+fn open_workspace(base: &Base, name: &str) -> Result<OwnedFd, Errno> {
+    use nix::fcntl::{OFlag, openat};
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    openat(base.dir(), name, flags, nix::sys::stat::Mode::empty())
+}
+
+fn timeout(due: [Option<Instant>; 3]) -> EpollTimeout {
+    let Some(at) = due.into_iter().flatten().min() else { return EpollTimeout::NONE };
+    let left = at.saturating_duration_since(Instant::now()) + Duration::from_micros(999);
+    EpollTimeout::try_from(left).unwrap_or(EpollTimeout::MAX)
+}

@@ -1,0 +1,604 @@
+//! The guard's main loop: host, meter, clock, streams and the end of the tree. It performs nothing
+//! for the target, so that nothing the target does can hold back a deadline or a kill.
+
+use std::collections::VecDeque;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, UsageWho, getrusage, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::signalfd::SignalFd;
+use nix::sys::socket::{Shutdown, shutdown};
+use nix::sys::time::TimeVal;
+use nix::sys::wait::WaitStatus;
+use nix::unistd::{Pid, read, write};
+
+use super::context::Context;
+use crate::error::LaunchError;
+use crate::plan::{Launch, Limits};
+use crate::spawn::command;
+use crate::spawn::stdio::{Streams, close_slots};
+use crate::spawn::workspace::{MAX_COLLECTED, Workspace};
+use crate::sys::channel::{Channel, Received};
+use crate::sys::child::Exec;
+use crate::sys::process::reap;
+use crate::sys::shared::Shared;
+use crate::wire::{Frame, FromMeter, Limit, Report, Status, ToMeter, Usage, decode, encode};
+
+/// A sandbox made in advance that nobody wants goes away.
+const IDLE: Duration = Duration::from_secs(60);
+/// Runs shorter than this are not measured: the daemon need not wake up for them.
+const WATCH_AFTER: Duration = Duration::from_millis(10);
+/// Bytes of a stream in one frame.
+const CHUNK: usize = 64 * 1024;
+
+/// What [`Control`] is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) host: Channel,
+    pub(crate) meter: Channel,
+    pub(crate) host_pidfd: OwnedFd,
+    pub(crate) signals: SignalFd,
+    pub(crate) streams: Streams,
+    pub(crate) shared: &'static Shared,
+    pub(crate) target: i32,
+    pub(crate) context: Arc<Context>,
+    pub(crate) workspace: Workspace,
+    pub(crate) limits: Limits,
+    pub(crate) terminal: bool,
+}
+
+/// The loop's state.
+#[derive(Debug)]
+pub(crate) struct Control {
+    parts: Parts,
+    launch: Option<Launch>,
+    exec: Option<&'static Exec>,
+    started: Option<Instant>,
+    watched: bool,
+    slots_open: bool,
+    /// Why the tree was killed, if it was.
+    cause: Option<Status>,
+    killed: bool,
+    /// The wait status of the program itself.
+    ended: Option<i32>,
+    /// Nobody wants the result any more.
+    abandoned: bool,
+    outbox: VecDeque<Vec<u8>>,
+    stdin: VecDeque<Vec<u8>>,
+    stdin_written: usize,
+    close_stdin: bool,
+    produced: u64,
+    peak: u64,
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Host,
+    HostProcess,
+    Meter,
+    Signals,
+    Stdin,
+    Stdout,
+    Stderr,
+}
+
+impl Control {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            launch: None,
+            exec: None,
+            started: None,
+            watched: false,
+            slots_open: true,
+            cause: None,
+            killed: false,
+            ended: None,
+            abandoned: false,
+            outbox: VecDeque::new(),
+            stdin: VecDeque::new(),
+            stdin_written: 0,
+            close_stdin: false,
+            produced: 0,
+            peak: 0,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Runs the sandbox to its end. Returns the guard's exit code: 0 if nothing of the tree is
+    /// left and the daemon need not look.
+    pub(crate) fn run(mut self) -> i32 {
+        loop {
+            let ready = match self.wait() {
+                Ok(ready) => ready,
+                Err(_) => return self.give_up(),
+            };
+            if ready.is_empty() && self.launch.is_none() && self.retire() {
+                return self.give_up();
+            }
+            for (source, events) in ready {
+                self.handle(source, events);
+            }
+            self.check_clock();
+            if self.abandoned {
+                return self.give_up();
+            }
+            match self.reap_all() {
+                Reaping::Going => {}
+                Reaping::AllGone => return self.finish(),
+            }
+        }
+    }
+
+    fn wait(&self) -> Result<Vec<(Source, PollFlags)>, Errno> {
+        let mut sources = Vec::with_capacity(7);
+        let mut fds = Vec::with_capacity(7);
+        let mut add = |source, fd, events| {
+            sources.push(source);
+            fds.push(PollFd::new(fd, events));
+        };
+        let out = if self.outbox.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
+        add(Source::Host, self.parts.host.as_fd(), PollFlags::POLLIN | out);
+        add(Source::HostProcess, self.parts.host_pidfd.as_fd(), PollFlags::POLLIN);
+        add(Source::Meter, self.parts.meter.as_fd(), PollFlags::POLLIN);
+        add(Source::Signals, self.parts.signals.as_fd(), PollFlags::POLLIN);
+        if self.started.is_some() {
+            let streams = &self.parts.streams;
+            // While the host does not take what there is, the program waits in its pipe.
+            if self.outbox.is_empty() {
+                for (source, fd) in
+                    [(Source::Stdout, &streams.stdout), (Source::Stderr, &streams.stderr)]
+                {
+                    if let Some(fd) = fd {
+                        add(source, fd.as_fd(), PollFlags::POLLIN);
+                    }
+                }
+            }
+            if let Some(fd) = streams.stdin.as_ref().filter(|_| !self.stdin.is_empty()) {
+                add(Source::Stdin, fd.as_fd(), PollFlags::POLLOUT);
+            }
+        }
+        let timeout = match self.next_deadline() {
+            // Rounded up, so that the loop does not spin in the last millisecond.
+            Some(at) => {
+                let left = at.saturating_duration_since(Instant::now());
+                PollTimeout::try_from(left + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX)
+            }
+            None => PollTimeout::NONE,
+        };
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+        let ready = sources.into_iter().zip(&fds).filter_map(|(source, fd)| {
+            fd.revents().filter(|events| !events.is_empty()).map(|events| (source, events))
+        });
+        Ok(ready.collect())
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let Some(started) = self.started else { return Some(Instant::now() + IDLE) };
+        let watch = (!self.watched).then_some(started + WATCH_AFTER);
+        [watch, self.deadline()].into_iter().flatten().min()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let timeout = self.launch.as_ref()?.timeout?;
+        self.started?.checked_add(timeout).filter(|_| !self.killed)
+    }
+
+    fn check_clock(&mut self) {
+        let now = Instant::now();
+        if self.deadline().is_some_and(|at| now >= at) {
+            self.kill(Status::TimedOut);
+        }
+        if !self.watched && self.started.is_some_and(|at| now >= at + WATCH_AFTER) {
+            self.watched = true;
+            self.watch();
+        }
+    }
+
+    fn watch(&self) {
+        let Limits { memory, cpu, workspace, .. } = self.parts.limits;
+        let message = ToMeter::Watch { memory, cpu, workspace };
+        if let Ok(bytes) = encode(&message) {
+            // A daemon that is gone is noticed on the same channel.
+            let _ = self.parts.meter.send(&bytes, &[], false);
+        }
+    }
+
+    fn handle(&mut self, source: Source, events: PollFlags) {
+        match source {
+            Source::Host => {
+                if events.contains(PollFlags::POLLOUT) {
+                    self.flush();
+                }
+                if events.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) {
+                    self.hear_host();
+                }
+            }
+            Source::HostProcess => self.abandoned = true,
+            Source::Meter => self.hear_meter(),
+            Source::Signals => while let Ok(Some(_)) = self.parts.signals.read_signal() {},
+            Source::Stdin => self.feed(),
+            Source::Stdout | Source::Stderr => {
+                self.pass_on(source);
+            }
+        }
+        if self.slots_open && self.started.is_some() && self.parts.shared.has_left() {
+            self.slots_open = false;
+            close_slots();
+        }
+    }
+
+    fn hear_host(&mut self) {
+        let (mut message, mut fds) = (std::mem::take(&mut self.buffer), Vec::new());
+        match self.parts.host.receive(&mut message, &mut fds, false) {
+            Ok(Received::Message) => match Frame::read(&message) {
+                Ok(Frame::Go(launch)) if self.launch.is_none() => self.go(*launch, fds),
+                Ok(Frame::Stdin(data)) => {
+                    self.stdin.push_back(data.to_vec());
+                    self.feed();
+                }
+                Ok(Frame::CloseStdin) => {
+                    self.close_stdin = true;
+                    self.feed();
+                }
+                Ok(Frame::Kill) => self.kill(Status::Killed),
+                Ok(Frame::Signal(number)) => self.forward(number),
+                // Not a host of ours.
+                Ok(_) | Err(_) => self.abandoned = true,
+            },
+            Ok(Received::Nothing) | Err(Errno::EINTR) => {}
+            Ok(Received::Closed) | Err(_) => self.abandoned = true,
+        }
+        self.buffer = message;
+    }
+
+    fn hear_meter(&mut self) {
+        let (mut message, mut fds) = (Vec::new(), Vec::new());
+        match self.parts.meter.receive(&mut message, &mut fds, false) {
+            Ok(Received::Message) => match decode(&message) {
+                Ok(FromMeter::Peak(bytes)) => self.peak = self.peak.max(bytes),
+                Ok(FromMeter::Over(limit)) => self.kill(match limit {
+                    Limit::Memory => Status::OutOfMemory,
+                    Limit::Cpu => Status::CpuLimit,
+                    Limit::Workspace => Status::WorkspaceLimit,
+                }),
+                Err(_) => self.abandoned = true,
+            },
+            Ok(Received::Nothing) | Err(Errno::EINTR) => {}
+            // The daemon is gone, and with it whoever would clean up after this guard.
+            Ok(Received::Closed) | Err(_) => self.abandoned = true,
+        }
+    }
+
+    /// The launch: the last things that may fail, then the exec.
+    fn go(&mut self, launch: Launch, fds: Vec<OwnedFd>) {
+        if let Err(error) = self.prepare(&launch, fds) {
+            self.fail(error);
+            return;
+        }
+        self.launch = Some(launch);
+        self.started = Some(Instant::now());
+        if let Some(exec) = self.exec {
+            self.parts.shared.start(exec);
+        }
+    }
+
+    fn prepare(&mut self, launch: &Launch, fds: Vec<OwnedFd>) -> Result<(), LaunchError> {
+        self.parts.workspace.fill(&launch.files)?;
+        if let Some(size) = self.parts.limits.file_size {
+            // What the guard does for the target obeys the target's limit.
+            let _ = setrlimit(Resource::RLIMIT_FSIZE, size, size);
+        }
+        let exec = command::prepare(launch, &self.parts.workspace.path, self.parts.terminal)?;
+        self.exec = Some(exec);
+        self.parts.streams.arrange(launch.stdio, fds).map_err(|errno| LaunchError::Resources {
+            what: "standard streams".into(),
+            errno: errno as i32,
+        })
+    }
+
+    fn fail(&mut self, error: LaunchError) {
+        if let Ok(frame) = Frame::Failed(Box::new(error)).write() {
+            self.post(frame);
+        }
+        self.flush_waiting();
+        self.abandoned = true;
+    }
+
+    /// A signal from the host for the program itself.
+    fn forward(&self, number: i32) {
+        if self.ended.is_none()
+            && self.started.is_some()
+            && let Ok(signal) = Signal::try_from(number)
+        {
+            let _ = kill(Pid::from_raw(self.parts.target), signal);
+        }
+    }
+
+    fn kill(&mut self, cause: Status) {
+        self.cause.get_or_insert(cause);
+        self.kill_tree();
+    }
+
+    fn kill_tree(&mut self) {
+        self.killed = true;
+        self.parts.context.closing.store(true, Ordering::Release);
+        self.parts.context.membership().kill_everything();
+    }
+
+    fn reap_all(&mut self) -> Reaping {
+        loop {
+            match reap() {
+                Ok(Some(child)) if child.pid == self.parts.target => {
+                    self.ended = Some(child.status);
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    // The program has ended, and whatever it left behind ends with it.
+                    if self.ended.is_some() {
+                        self.kill_tree();
+                    }
+                    return Reaping::Going;
+                }
+                Err(Errno::ECHILD) => return Reaping::AllGone,
+                Err(_) => return Reaping::Going,
+            }
+        }
+    }
+
+    fn feed(&mut self) {
+        let Some(stdin) = &self.parts.streams.stdin else {
+            if !self.stdin.is_empty() {
+                self.stdin.clear();
+                self.post(vec_frame(&Frame::StdinClosed));
+            }
+            return;
+        };
+        while let Some(chunk) = self.stdin.front() {
+            match write(stdin, &chunk[self.stdin_written..]) {
+                Ok(count) => {
+                    self.stdin_written += count;
+                    if self.stdin_written == chunk.len() {
+                        let taken = Frame::StdinTaken(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
+                        let taken = vec_frame(&taken);
+                        self.stdin.pop_front();
+                        self.stdin_written = 0;
+                        // `post` borrows all of self.
+                        if !self.send_now(&taken) {
+                            self.outbox.push_back(taken);
+                        }
+                    }
+                }
+                Err(Errno::EAGAIN) => return,
+                Err(Errno::EINTR) => {}
+                Err(_) => {
+                    self.stdin.clear();
+                    self.parts.streams.stdin = None;
+                    self.post(vec_frame(&Frame::StdinClosed));
+                    return;
+                }
+            }
+        }
+        if self.close_stdin {
+            self.parts.streams.stdin = None;
+        }
+    }
+
+    /// Reads one piece of a stream and sends it. Returns whether there may be more.
+    fn pass_on(&mut self, source: Source) -> bool {
+        let streams = &mut self.parts.streams;
+        let (slot, tag) = match source {
+            Source::Stderr => (&mut streams.stderr, b'e'),
+            _ => (&mut streams.stdout, b'o'),
+        };
+        let Some(fd) = slot.as_ref() else { return false };
+        let mut frame = vec![0; CHUNK + 1];
+        frame[0] = tag;
+        let count = match read(fd, &mut frame[1..]) {
+            Ok(0) => {
+                *slot = None;
+                return false;
+            }
+            Ok(count) => count,
+            Err(Errno::EAGAIN) => return false,
+            Err(Errno::EINTR) => return true,
+            Err(_) => {
+                *slot = None;
+                return false;
+            }
+        };
+        let limit = self.parts.limits.output.unwrap_or(u64::MAX);
+        let room = limit.saturating_sub(self.produced);
+        self.produced = self.produced.saturating_add(count as u64);
+        let kept = count.min(usize::try_from(room).unwrap_or(usize::MAX));
+        if kept > 0 {
+            frame.truncate(kept + 1);
+            self.post(frame);
+        }
+        if self.produced > limit {
+            self.kill(Status::OutputLimit);
+        }
+        true
+    }
+
+    fn post(&mut self, frame: Vec<u8>) {
+        if !self.outbox.is_empty() || !self.send_now(&frame) {
+            self.outbox.push_back(frame);
+        }
+    }
+
+    /// Whether the frame is off our hands.
+    fn send_now(&self, frame: &[u8]) -> bool {
+        // EAGAIN: the host is behind. Anything else: it is gone, which its own source tells.
+        self.parts.host.send(frame, &[], false) != Err(Errno::EAGAIN)
+    }
+
+    fn flush(&mut self) {
+        while let Some(frame) = self.outbox.front() {
+            if !self.send_now(frame) {
+                return;
+            }
+            self.outbox.pop_front();
+        }
+    }
+
+    /// Sends everything, however long the host takes; gives up when it is gone.
+    fn flush_waiting(&mut self) -> bool {
+        loop {
+            self.flush();
+            if self.outbox.is_empty() {
+                return true;
+            }
+            let mut fds = [
+                PollFd::new(self.parts.host.as_fd(), PollFlags::POLLOUT),
+                PollFd::new(self.parts.host_pidfd.as_fd(), PollFlags::POLLIN),
+            ];
+            let _ = poll(&mut fds, PollTimeout::NONE);
+            let gone = |fd: &PollFd<'_>, flags| fd.revents().is_some_and(|r| r.intersects(flags));
+            if gone(&fds[1], PollFlags::POLLIN) || gone(&fds[0], PollFlags::POLLERR) {
+                return false;
+            }
+        }
+    }
+
+    /// The tree is gone: what is left in the pipes, the files asked for, the report.
+    fn finish(&mut self) -> i32 {
+        let step = self.parts.shared.failed_step.load(Ordering::Acquire);
+        if step != 0 {
+            let errno = self.parts.shared.failed_errno.load(Ordering::Acquire);
+            self.fail(command::explain(step, errno, self.exec));
+            let _ = self.parts.workspace.empty();
+            return 0;
+        }
+        let wall = self.started.map_or(Duration::ZERO, |at| at.elapsed());
+        close_slots();
+        for source in [Source::Stdout, Source::Stderr] {
+            while self.pass_on(source) {
+                if !self.flush_waiting() {
+                    break;
+                }
+            }
+        }
+        self.send_files();
+        let _ = self.parts.workspace.empty();
+        let report = self.report(wall);
+        self.post(vec_frame(&Frame::Completed(Box::new(report))));
+        self.flush_waiting();
+        0
+    }
+
+    fn send_files(&mut self) {
+        let wanted = self.launch.as_ref().map(|l| l.collect.clone()).unwrap_or_default();
+        for (index, path) in wanted.iter().enumerate() {
+            let Some(mut file) = self.parts.workspace.open_collected(path) else { continue };
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            let mut left = MAX_COLLECTED;
+            loop {
+                let mut data = vec![0; CHUNK - 8];
+                let count = file.read(&mut data).unwrap_or(0).min(left as usize);
+                data.truncate(count);
+                left -= count as u64;
+                // An empty piece says that the file is there.
+                self.post(vec_frame(&Frame::File(index, &data)));
+                if count == 0 || !self.flush_waiting() {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn report(&self, wall: Duration) -> Report {
+        let (mut user, mut system, mut largest) = (Duration::ZERO, Duration::ZERO, 0);
+        if let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) {
+            user = duration(usage.user_time());
+            system = duration(usage.system_time());
+            largest = u64::try_from(usage.max_rss()).unwrap_or(0) * 1_024;
+        }
+        let refused = &mut *self
+            .parts
+            .context
+            .refused
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        Report {
+            status: self.cause.unwrap_or_else(|| self.natural_status()),
+            usage: Usage {
+                wall,
+                user,
+                system,
+                peak_memory: self.peak.max(largest),
+                tasks: self.parts.context.tasks.started(),
+            },
+            refused: std::mem::take(&mut refused.list),
+            refused_beyond: refused.beyond,
+        }
+    }
+
+    fn natural_status(&self) -> Status {
+        let target = Pid::from_raw(self.parts.target);
+        match WaitStatus::from_raw(target, self.ended.unwrap_or(0)) {
+            Ok(WaitStatus::Signaled(_, Signal::SIGXCPU, _)) if self.parts.limits.cpu.is_some() => {
+                Status::CpuLimit
+            }
+            Ok(WaitStatus::Signaled(_, signal, _)) => Status::Signaled(signal as i32),
+            Ok(WaitStatus::Exited(_, code)) => Status::Exited(code),
+            // Real-time signals, which nix has no names for.
+            _ => Status::Signaled(self.ended.unwrap_or(0) & 0x7f),
+        }
+    }
+
+    /// Nobody has wanted this sandbox for long. Returns whether it may go: a launch that was on its
+    /// way is still taken.
+    fn retire(&mut self) -> bool {
+        use std::os::fd::AsRawFd;
+        let _ = shutdown(self.parts.host.as_fd().as_raw_fd(), Shutdown::Read);
+        self.hear_host();
+        self.launch.is_none()
+    }
+
+    /// The end without a report.
+    fn give_up(&mut self) -> i32 {
+        self.kill_tree();
+        let end = Instant::now() + Duration::from_secs(5);
+        loop {
+            match self.reap_all() {
+                Reaping::AllGone => break,
+                Reaping::Going if Instant::now() > end => return 1,
+                Reaping::Going => {
+                    let mut one = [PollFd::new(self.parts.signals.as_fd(), PollFlags::POLLIN)];
+                    let _ = poll(&mut one, PollTimeout::from(5u8));
+                    while let Ok(Some(_)) = self.parts.signals.read_signal() {}
+                    self.kill_tree();
+                }
+            }
+        }
+        let _ = self.parts.workspace.empty();
+        0
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reaping {
+    Going,
+    AllGone,
+}
+
+fn vec_frame(frame: &Frame<'_>) -> Vec<u8> {
+    // Serialising into memory fails only for types that these are not.
+    frame.write().unwrap_or_default()
+}
+
+fn duration(time: TimeVal) -> Duration {
+    let micros = u64::try_from(time.tv_usec()).unwrap_or(0);
+    Duration::from_secs(u64::try_from(time.tv_sec()).unwrap_or(0)) + Duration::from_micros(micros)
+}

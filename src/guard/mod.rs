@@ -1,0 +1,182 @@
+//! One sandbox's guard: a process of its own, confined by the sandbox's own Landlock rules, parent
+//! and subreaper of everything in it. It performs calls on the target's behalf, passes its streams
+//! on, keeps its limits, and ends when the last task has ended.
+
+mod context;
+mod control;
+mod decode;
+mod lane;
+mod perform;
+mod resolve;
+mod serve;
+mod tree;
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::stat::Mode;
+use nix::unistd::Pid;
+
+use crate::error::LaunchError;
+use crate::isolation::abi::Kernel;
+use crate::isolation::filter::{Arch, sock_filter};
+use crate::isolation::syscalls::Profile;
+use crate::isolation::{landlock, limits};
+use crate::plan::Confinement;
+use crate::spawn::command;
+use crate::spawn::stdio::Streams;
+use crate::spawn::workspace::Workspace;
+use crate::sys::channel::Channel;
+use crate::sys::child::{FIRST_OWN_FD, Lockdown, clone_target};
+use crate::sys::notify::Listener;
+use crate::sys::process::{SignalScope, become_subreaper, exit_now};
+use crate::sys::shared::Shared;
+use crate::sys::{fd, landlock as sys_landlock};
+use crate::wire::Frame;
+
+use context::{Context, RefusedCalls};
+use control::Control;
+use tree::Tasks;
+
+/// A target that has not locked itself down by then never will.
+const LOCKDOWN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What the daemon hands to a guard it has forked.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) host: Channel,
+    pub(crate) meter: Channel,
+    pub(crate) host_pidfd: OwnedFd,
+    pub(crate) daemon: i32,
+    pub(crate) workspace: Workspace,
+    pub(crate) confinement: Confinement,
+    pub(crate) kernel: Kernel,
+    pub(crate) profile: Profile,
+    pub(crate) filter: Vec<sock_filter>,
+}
+
+/// Becomes a sandbox's guard. The process is a fresh fork of the daemon: one thread, no
+/// capabilities, all signals blocked, descriptors 3 to 5 free for the target's streams.
+pub(crate) fn run(setup: Setup) -> ! {
+    let host = setup.host.as_fd().try_clone_to_owned();
+    let code = match arm(setup) {
+        Ok(control) => control.run(),
+        Err(error) => {
+            if let (Ok(host), Ok(frame)) = (host, Frame::Failed(Box::new(error)).write()) {
+                // The host may be gone; then nobody asks.
+                let _ = Channel::from_fd(host).send(&frame, &[], false);
+            }
+            1
+        }
+    };
+    exit_now(code)
+}
+
+/// Everything up to a locked-down target that waits for its command. The order is fixed: each step
+/// relies on those before it, and any that fails ends the sandbox.
+fn arm(setup: Setup) -> Result<Control, LaunchError> {
+    let Setup { host, meter, host_pidfd, daemon, workspace, confinement, kernel, profile, filter } =
+        setup;
+    let mut keep = [
+        host.as_fd().as_raw_fd(),
+        meter.as_fd().as_raw_fd(),
+        host_pidfd.as_raw_fd(),
+        workspace.dir.as_raw_fd(),
+    ];
+    fd::close_all_but(FIRST_OWN_FD, &mut keep).map_err(resources("close_range"))?;
+    become_subreaper().map_err(resources("PR_SET_CHILD_SUBREAPER"))?;
+    nix::unistd::chdir("/").map_err(resources("chdir"))?;
+    let procfs = open(
+        "/proc",
+        OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(resources("/proc"))?;
+    let mut chld = SigSet::empty();
+    chld.add(Signal::SIGCHLD);
+    let signals = SignalFd::with_flags(&chld, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .map_err(resources("signalfd"))?;
+    let streams = Streams::pipes().map_err(resources("pipe"))?;
+
+    let ruleset = landlock::build(&confinement, kernel.landlock, workspace.dir.as_fd())?;
+    let layer = |layer: &'static str| {
+        move |errno: Errno| LaunchError::Layer { layer: layer.into(), errno: errno as i32 }
+    };
+    sys_landlock::restrict_self(ruleset.fd.as_fd()).map_err(layer("Landlock"))?;
+    let scope = if kernel.landlock >= 6 {
+        // The daemon is outside, of the same user and alive: were it reachable, so would be the
+        // user's session.
+        Some(SignalScope::prove(daemon).map_err(layer("Landlock signal scope"))?)
+    } else {
+        None
+    };
+
+    let hard = |resource| nix_hard_limit(resource);
+    let lockdown = Lockdown::leak(
+        ruleset.fd.as_fd(),
+        limits::rlimits(&confinement.limits, hard),
+        filter,
+        kernel.wait_killable,
+    )
+    .map_err(layer("seccomp"))?;
+    let shared = Shared::leak();
+    let target = clone_target(shared, lockdown).map_err(resources("clone"))?;
+    let Some(listener) = shared.wait_for_listener(LOCKDOWN_TIMEOUT) else {
+        let _ = kill(Pid::from_raw(target), Signal::SIGKILL);
+        let step = shared.failed_step.load(Ordering::Acquire);
+        return Err(command::explain(step, shared.failed_errno.load(Ordering::Acquire), None));
+    };
+    let context = Arc::new(Context {
+        listener: Listener::adopt(listener),
+        profile,
+        arch: Arch::native().unwrap_or(Arch::X86_64),
+        kernel,
+        procfs,
+        writable: ruleset.writable,
+        network: confinement.network,
+        tasks: Tasks::new(confinement.limits.tasks),
+        scope,
+        open_files: confinement.limits.open_files,
+        guard: nix::unistd::getpid().as_raw(),
+        closing: AtomicBool::new(false),
+        sockets: perform::net::Sockets::default(),
+        refused: Mutex::new(RefusedCalls::default()),
+        _pinned: ruleset.pinned,
+    });
+    let served = Arc::clone(&context);
+    std::thread::Builder::new()
+        .name("notify".into())
+        .stack_size(512 * 1024)
+        .spawn(move || serve::serve(&served))
+        .map_err(|error| {
+            let _ = kill(Pid::from_raw(target), Signal::SIGKILL);
+            resources("thread")(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN)))
+        })?;
+    Ok(Control::new(control::Parts {
+        host,
+        meter,
+        host_pidfd,
+        signals,
+        streams,
+        shared,
+        target,
+        context,
+        workspace,
+        limits: confinement.limits,
+        terminal: confinement.terminal,
+    }))
+}
+
+fn nix_hard_limit(resource: u32) -> u64 {
+    crate::sys::process::hard_limit(resource)
+}
+
+fn resources(what: &'static str) -> impl FnOnce(Errno) -> LaunchError {
+    move |errno| LaunchError::Resources { what: what.into(), errno: errno as i32 }
+}

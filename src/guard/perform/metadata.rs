@@ -1,0 +1,58 @@
+//! chmod, chown, utimes and extended attributes. Landlock does not look at any of them, so whether
+//! they are allowed is proved here, on the handle that the change is then made on.
+
+use std::ffi::CString;
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+
+use super::Answer;
+use crate::guard::context::{Context, Refusal};
+use crate::guard::decode::{Change, Target};
+use crate::guard::resolve::{View, is_writable};
+use crate::isolation::landlock::resolved;
+use crate::plan::escape;
+use crate::sys::metadata;
+use crate::sys::notify::Notification;
+
+/// `S_ISUID | S_ISGID`: a program that runs as somebody else.
+const SET_ID: u32 = 0o6000;
+
+pub(crate) fn perform(
+    context: &Context,
+    call: &Notification,
+    view: View<'_>,
+    target: &Target,
+    change: Change,
+) -> Result<Answer, Refusal> {
+    let handle = view.pin(target)?;
+    // The task may have died and its id be another's: the handle would be a stranger's.
+    if !context.listener.still_waiting(call.id) {
+        return Err(Errno::ESRCH.into());
+    }
+    if !is_writable(&context.writable, handle.as_fd())? {
+        let path = resolved(handle.as_fd())?;
+        // Not a file of any directory (a pipe, a socket): there is nothing to grant.
+        let grant = path.starts_with(b"/").then(|| format!("write({})", escape(&path)));
+        return Err(Refusal::Denied { errno: Errno::EACCES, target: escape(&path), grant });
+    }
+    let handle = handle.as_fd();
+    match change {
+        Change::Mode(mode) if mode & SET_ID != 0 => {
+            let target = format!("mode {mode:o} of {}", escape(&resolved(handle)?));
+            return Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None });
+        }
+        Change::Mode(mode) => metadata::set_mode(handle, mode & 0o1777)?,
+        Change::Owner { user, group } => metadata::set_owner(handle, user, group)?,
+        Change::Times(times) => metadata::set_times(handle, times)?,
+        Change::SetXattr { name, value, flags } => {
+            metadata::set_xattr(handle, &text(name)?, &value, flags)?;
+        }
+        Change::RemoveXattr { name } => metadata::remove_xattr(handle, &text(name)?)?,
+    }
+    Ok(Answer::Value(0))
+}
+
+fn text(name: Vec<u8>) -> Result<CString, Errno> {
+    CString::new(name).map_err(|_| Errno::EINVAL)
+}

@@ -1,0 +1,359 @@
+//! connect, bind and listen on the target's own socket, with the guard's copy of the address.
+//!
+//! The socket is fetched with `pidfd_getfd`. Where that is refused (Docker's default profile), the
+//! guard makes the sockets itself and keeps a copy of each until it is connected or listens: a copy
+//! kept longer would hold back the end of the connection and the port.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open, readlinkat};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{Mode, SFlag, fstat};
+
+use super::Answer;
+use crate::guard::context::{Context, Refusal};
+use crate::guard::decode::Target;
+use crate::guard::lane::Lanes;
+use crate::guard::resolve::{View, is_writable, same};
+use crate::isolation::landlock::resolved;
+use crate::plan::{Endpoint, escape};
+use crate::sys::metadata::handle_name;
+use crate::sys::notify::Notification;
+use crate::sys::{fd as fds, pidfd, socket};
+
+/// Copies beyond this are looked through for sockets that their owner has closed.
+const MANY_COPIES: usize = 64;
+/// Copies beyond this are refused.
+const MAX_COPIES: usize = 1_024;
+
+/// Copies of sockets that the guard made, by inode.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    copies: Mutex<HashMap<u64, Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    copy: OwnedFd,
+    /// A connection is being made; the copy goes as soon as that is over.
+    connecting: bool,
+}
+
+/// Makes a socket for the target. Only reached where sockets can't be fetched.
+pub(crate) fn make(
+    context: &Context,
+    family: i32,
+    kind: i32,
+    protocol: i32,
+) -> Result<Answer, Refusal> {
+    let mut copies = context.sockets.lock();
+    if copies.len() >= MANY_COPIES {
+        sweep(context, &mut copies);
+    }
+    if copies.len() >= MAX_COPIES {
+        return Err(Errno::EMFILE.into());
+    }
+    let fd = socket::create(family, kind | libc::SOCK_CLOEXEC, protocol)?;
+    let inode = fstat(&fd)?.st_ino;
+    let copy = fds::dup_above(fd.as_fd(), crate::sys::child::FIRST_OWN_FD)?;
+    copies.insert(inode, Kept { copy, connecting: false });
+    Ok(Answer::Descriptor { fd, cloexec: kind & libc::SOCK_CLOEXEC != 0 })
+}
+
+/// Forgets copies of sockets that no process of the sandbox has open any more.
+fn sweep(context: &Context, copies: &mut HashMap<u64, Kept>) {
+    let mut alive = std::collections::HashSet::new();
+    for pid in context.membership().processes().unwrap_or_default() {
+        for fd in 0..context.open_files {
+            match readlinkat(&context.procfs, format!("{pid}/fd/{fd}").as_str()) {
+                Ok(link) => alive.extend(socket_inode(link.as_encoded_bytes())),
+                Err(_) => {}
+            }
+        }
+    }
+    copies.retain(|inode, _| alive.contains(inode));
+}
+
+impl Sockets {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Kept>> {
+        self.copies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a copy waits for its connection, so that [`Sockets::settle`] must be called soon.
+    pub(crate) fn unsettled(&self) -> bool {
+        self.lock().values().any(|kept| kept.connecting)
+    }
+
+    /// Drops the copies whose connection has been made or refused meanwhile.
+    pub(crate) fn settle(&self) {
+        self.lock().retain(|_, kept| {
+            let mut one = [PollFd::new(kept.copy.as_fd(), PollFlags::POLLOUT)];
+            !kept.connecting || poll(&mut one, PollTimeout::ZERO) == Ok(0)
+        });
+    }
+
+    fn forget(&self, inode: u64) {
+        self.lock().remove(&inode);
+    }
+
+    fn set_connecting(&self, inode: u64) {
+        if let Some(kept) = self.lock().get_mut(&inode) {
+            kept.connecting = true;
+        }
+    }
+}
+
+/// The target's socket, pinned: whatever its descriptor table does meanwhile, this is the one that
+/// is judged and used.
+fn fetch(context: &Context, call: &Notification, fd: i32) -> Result<OwnedFd, Errno> {
+    if fd < 0 {
+        return Err(Errno::EBADF);
+    }
+    let socket = if context.kernel.pidfd_getfd {
+        let pidfd = match pidfd::open_thread(call.tid) {
+            Ok(pidfd) => pidfd,
+            Err(Errno::EINVAL | Errno::ENOENT) => {
+                pidfd::open(context.membership().process_of(call.tid)?)?
+            }
+            Err(errno) => return Err(errno),
+        };
+        pidfd::get_fd(pidfd.as_fd(), fd)?
+    } else {
+        let link = readlinkat(&context.procfs, format!("{}/fd/{fd}", call.tid).as_str())
+            .map_err(|errno| if errno == Errno::ENOENT { Errno::EBADF } else { errno })?;
+        let inode = socket_inode(link.as_encoded_bytes()).ok_or(Errno::ENOTSOCK)?;
+        let copies = context.sockets.lock();
+        // A socket that isn't known (made before, or connected already) can't be judged.
+        copies.get(&inode).ok_or(Errno::EACCES)?.copy.try_clone().map_err(|_| Errno::EMFILE)?
+    };
+    if !context.listener.still_waiting(call.id) {
+        return Err(Errno::ESRCH);
+    }
+    Ok(socket)
+}
+
+fn socket_inode(link: &[u8]) -> Option<u64> {
+    let number = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+/// What an address is.
+#[derive(Debug, PartialEq, Eq)]
+enum Address<'a> {
+    Inet(IpAddr, u16),
+    UnixPath(&'a [u8]),
+    UnixAbstract(&'a [u8]),
+    /// `AF_UNSPEC` dissolves an association; an unnamed unix address; anything the kernel refuses.
+    Other,
+}
+
+fn parse(bytes: &[u8]) -> Address<'_> {
+    let Some((family, rest)) = bytes.split_at_checked(2) else { return Address::Other };
+    let port = || rest.get(..2).map(|p| u16::from_be_bytes([p[0], p[1]]));
+    match i32::from(u16::from_ne_bytes([family[0], family[1]])) {
+        libc::AF_INET => match (rest.get(2..6), port()) {
+            (Some(&[a, b, c, d]), Some(port)) => {
+                Address::Inet(Ipv4Addr::new(a, b, c, d).into(), port)
+            }
+            _ => Address::Other,
+        },
+        libc::AF_INET6 => match (rest.get(6..22).map(<[u8; 16]>::try_from), port()) {
+            (Some(Ok(octets)), Some(port)) => Address::Inet(Ipv6Addr::from(octets).into(), port),
+            _ => Address::Other,
+        },
+        libc::AF_UNIX => match rest.split_first() {
+            None => Address::Other,
+            Some((0, name)) => Address::UnixAbstract(name),
+            Some(_) => Address::UnixPath(rest.split(|b| *b == 0).next().unwrap_or_default()),
+        },
+        _ => Address::Other,
+    }
+}
+
+pub(crate) fn connect(
+    context: &Arc<Context>,
+    lanes: &Lanes,
+    call: &Notification,
+    view: View<'_>,
+    fd: i32,
+    address: Vec<u8>,
+) -> Result<Answer, Refusal> {
+    let socket = fetch(context, call, fd)?;
+    let (address, pinned) = match parse(&address) {
+        Address::Inet(ip, port) => {
+            if !context.network.may_connect(ip, port) {
+                let endpoint = std::net::SocketAddr::new(ip.to_canonical(), port).to_string();
+                return Err(denied(Errno::EACCES, endpoint.clone(), format!("connect(\"{endpoint}\")")));
+            }
+            (address, None)
+        }
+        Address::UnixPath(path) => {
+            let path = path.to_vec();
+            let handle = unix_socket(context, view, path)?;
+            // The handle's own name leads to exactly this socket, whatever its path does now.
+            let name = handle_name(handle.as_fd());
+            let family = (libc::AF_UNIX as u16).to_ne_bytes();
+            ([&family[..], name.as_bytes_with_nul()].concat(), Some(handle))
+        }
+        Address::UnixAbstract(name) if context.kernel.landlock < 6 => {
+            let target = format!("abstract unix socket {}", escape(name));
+            return Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None });
+        }
+        // Abstract sockets are scoped by Landlock.
+        Address::UnixAbstract(_) | Address::Other => (address, None),
+    };
+    let flags = OFlag::from_bits_truncate(fcntl(&socket, FcntlArg::F_GETFL)?);
+    let job = Connect { call: *call, socket, address, _pinned: pinned };
+    if flags.contains(OFlag::O_NONBLOCK) {
+        job.run(context).map_err(Refusal::Failed)?;
+        return Ok(Answer::Value(0));
+    }
+    let context = Arc::clone(context);
+    lanes.run(Box::new(move || {
+        let answer = match job.run(&context) {
+            Ok(()) => context.listener.value(job.call.id, 0),
+            Err(errno) => context.listener.errno(job.call.id, errno),
+        };
+        // ENOENT: the caller died meanwhile.
+        drop(answer);
+    }))?;
+    Ok(Answer::Later)
+}
+
+struct Connect {
+    call: Notification,
+    socket: OwnedFd,
+    address: Vec<u8>,
+    _pinned: Option<OwnedFd>,
+}
+
+impl Connect {
+    fn run(&self, context: &Context) -> Result<(), Errno> {
+        let result = socket::connect(self.socket.as_fd(), &self.address);
+        if !context.kernel.pidfd_getfd {
+            let inode = fstat(&self.socket)?.st_ino;
+            match result {
+                Ok(()) => context.sockets.forget(inode),
+                Err(Errno::EINPROGRESS) => context.sockets.set_connecting(inode),
+                Err(_) => {}
+            }
+        }
+        result
+    }
+}
+
+/// Pins the socket that a path names, if it may be connected to: it lies below a writable grant,
+/// or it is granted by its path.
+fn unix_socket(context: &Context, view: View<'_>, path: Vec<u8>) -> Result<OwnedFd, Refusal> {
+    let handle = view.pin(&Target::Path { dirfd: libc::AT_FDCWD, path, follow: true })?;
+    let object = fstat(&handle)?;
+    let granted = context.network.connect.iter().any(|endpoint| match endpoint {
+        Endpoint::Unix { path } => std::ffi::CString::new(path.as_slice())
+            .ok()
+            .and_then(|path| {
+                let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+                open(path.as_c_str(), flags, Mode::empty()).ok()
+            })
+            .and_then(|wanted| fstat(&wanted).ok())
+            .is_some_and(|wanted| same(&wanted, &object)),
+        Endpoint::Tcp { .. } => false,
+    });
+    if granted || is_writable(&context.writable, handle.as_fd())? {
+        if object.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFSOCK.bits() {
+            return Err(Errno::ECONNREFUSED.into());
+        }
+        return Ok(handle);
+    }
+    let path = resolved(handle.as_fd())?;
+    let shown = String::from_utf8_lossy(&path).into_owned();
+    Err(denied(Errno::EACCES, escape(&path), format!("connect(\"unix:{shown}\")")))
+}
+
+pub(crate) fn bind(
+    context: &Context,
+    call: &Notification,
+    view: View<'_>,
+    fd: i32,
+    address: &[u8],
+) -> Result<Answer, Refusal> {
+    let socket = fetch(context, call, fd)?;
+    match parse(address) {
+        Address::Inet(ip, port) if !context.network.may_bind(ip, port) => {
+            let endpoint = std::net::SocketAddr::new(ip.to_canonical(), port).to_string();
+            return Err(denied(Errno::EACCES, endpoint.clone(), format!("bind(\"{endpoint}\")")));
+        }
+        // The name must be what the program gave, so it is resolved from the program's directory.
+        // This thread alone uses the guard's working directory.
+        Address::UnixPath(_) => nix::unistd::fchdir(view.cwd()?)?,
+        _ => {}
+    }
+    socket::bind(socket.as_fd(), address)?;
+    Ok(Answer::Value(0))
+}
+
+pub(crate) fn listen(
+    context: &Context,
+    call: &Notification,
+    fd: i32,
+    backlog: i32,
+) -> Result<Answer, Refusal> {
+    let socket = fetch(context, call, fd)?;
+    let family = socket::family(socket.as_fd())?;
+    if family != libc::AF_UNIX && socket::local_port(socket.as_fd())? == 0 {
+        // The kernel would bind it to every address and a port of its choice.
+        return Err(denied(Errno::EACCES, "any port".into(), "bind(\"127.0.0.1:0\")".into()));
+    }
+    socket::listen(socket.as_fd(), backlog)?;
+    if !context.kernel.pidfd_getfd {
+        context.sockets.forget(fstat(&socket)?.st_ino);
+    }
+    Ok(Answer::Value(0))
+}
+
+fn denied(errno: Errno, target: String, grant: String) -> Refusal {
+    Refusal::Denied { errno, target, grant: Some(grant) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_the_kernel_reads_them() {
+        let mut v4 = (libc::AF_INET as u16).to_ne_bytes().to_vec();
+        v4.extend_from_slice(&[0, 80, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(parse(&v4), Address::Inet("127.0.0.1".parse().unwrap(), 80));
+        let mut v6 = (libc::AF_INET6 as u16).to_ne_bytes().to_vec();
+        v6.extend_from_slice(&[1, 187, 0, 0, 0, 0]);
+        v6.extend_from_slice(&Ipv6Addr::LOCALHOST.octets());
+        v6.extend_from_slice(&[0; 4]);
+        assert_eq!(parse(&v6), Address::Inet("::1".parse().unwrap(), 443));
+        let unix = |name: &[u8]| [&(libc::AF_UNIX as u16).to_ne_bytes()[..], name].concat();
+        assert_eq!(parse(&unix(b"/run/x\0junk")), Address::UnixPath(b"/run/x"));
+        assert_eq!(parse(&unix(b"rel")), Address::UnixPath(b"rel"));
+        assert_eq!(parse(&unix(b"\0name")), Address::UnixAbstract(b"name"));
+        assert_eq!(parse(&unix(b"")), Address::Other);
+    }
+
+    #[test]
+    fn short_and_odd_addresses_are_nothing() {
+        for length in 0..40 {
+            for family in [libc::AF_UNSPEC, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK] {
+                let mut bytes = (family as u16).to_ne_bytes().to_vec();
+                bytes.resize(length, 0);
+                let _ = parse(&bytes);
+            }
+        }
+        assert_eq!(parse(&v4_cut()), Address::Other);
+    }
+
+    fn v4_cut() -> Vec<u8> {
+        let mut bytes = (libc::AF_INET as u16).to_ne_bytes().to_vec();
+        bytes.extend_from_slice(&[0, 80, 127]);
+        bytes
+    }
+}

@@ -1,0 +1,47 @@
+//! Signals, where Landlock does not scope them (before ABI 6). All arguments are in registers, so
+//! the kernel may perform what was found to stay inside.
+
+use nix::errno::Errno;
+use nix::unistd::{Pid, getpgid};
+
+use super::Answer;
+use crate::guard::context::{Context, Refusal};
+use crate::sys::notify::ContinueProof;
+
+pub(crate) fn to_process(context: &Context, pid: i32) -> Result<Answer, Refusal> {
+    let members = context.membership();
+    let inside = match pid {
+        // The caller's own group. The sandbox has a session of its own, and a group never spans
+        // two.
+        0 => true,
+        -1 | i32::MIN => false,
+        group if group < 0 => members
+            .processes()?
+            .iter()
+            .any(|pid| getpgid(Some(Pid::from_raw(*pid))) == Ok(Pid::from_raw(-group))),
+        pid => members.has(pid),
+    };
+    allow_if(inside, format!("process {pid}"))
+}
+
+pub(crate) fn to_thread(context: &Context, tgid: Option<i32>, tid: i32) -> Result<Answer, Refusal> {
+    let members = context.membership();
+    let inside = match tgid {
+        Some(tgid) => members.has(tgid),
+        None => members.process_of(tid).is_ok(),
+    };
+    allow_if(inside, format!("thread {tid}"))
+}
+
+pub(crate) fn to_pidfd() -> Result<Answer, Refusal> {
+    // Which process a descriptor stands for can change between a look at it and the call.
+    allow_if(false, "a process descriptor".to_owned())
+}
+
+fn allow_if(inside: bool, target: String) -> Result<Answer, Refusal> {
+    if inside {
+        Ok(Answer::Proceed(ContinueProof::RegistersOnly))
+    } else {
+        Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None })
+    }
+}

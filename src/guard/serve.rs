@@ -1,0 +1,145 @@
+//! The thread that answers the listener.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::context::{Context, Refusal};
+use super::decode::{Call, decode};
+use super::lane::Lanes;
+use super::perform::{Answer, files, metadata, net, signals};
+use super::resolve::View;
+use crate::isolation::syscalls::{self, GuardClass};
+use crate::sys::memory::Memory;
+use crate::sys::notify::{ContinueProof, Notification};
+
+/// How often sockets that are being connected are looked at.
+const SETTLE_MS: u16 = 20;
+
+/// Answers calls until the last task under the filter is gone.
+pub(crate) fn serve(context: &Arc<Context>) {
+    let lanes = Lanes::new();
+    loop {
+        let mut listener = [PollFd::new(context.listener.as_fd(), PollFlags::POLLIN)];
+        let unsettled = !context.kernel.pidfd_getfd && context.sockets.unsettled();
+        let wait = if unsettled { PollTimeout::from(SETTLE_MS) } else { PollTimeout::NONE };
+        match poll(&mut listener, wait) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return,
+        }
+        if unsettled {
+            context.sockets.settle();
+        }
+        let events = listener[0].revents().unwrap_or(PollFlags::empty());
+        if events.contains(PollFlags::POLLIN) {
+            match context.listener.receive() {
+                Ok(call) => answer(context, &lanes, &call),
+                // Its task died or was interrupted between poll and here.
+                Err(Errno::ENOENT | Errno::EINTR) => {}
+                Err(_) => return,
+            }
+        } else if events.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
+            return;
+        }
+    }
+}
+
+fn answer(context: &Arc<Context>, lanes: &Lanes, call: &Notification) {
+    let class = syscalls::class_for_guard(&context.profile, context.arch, call.nr, &call.args);
+    if let GuardClass::Refuse(errno) = class {
+        let target = describe(context, call);
+        let errno = Errno::from_raw(errno.into());
+        context.refuse(call, Refusal::Denied { errno, target, grant: None });
+        return;
+    }
+    let result = match perform(context, lanes, call) {
+        Ok(Answer::Value(value)) => context.listener.value(call.id, value),
+        Ok(Answer::Descriptor { fd, cloexec }) => {
+            context.listener.give_fd(call.id, fd.as_fd(), cloexec)
+        }
+        Ok(Answer::Proceed(proof)) => context.listener.proceed(call.id, proof),
+        Ok(Answer::Later) => Ok(()),
+        Err(refusal) => {
+            context.refuse(call, refusal);
+            Ok(())
+        }
+    };
+    match result {
+        // ENOENT: the caller died meanwhile. Nothing is owed to it.
+        Ok(()) | Err(Errno::ENOENT) => {}
+        // ADDFD fails when the caller's table is full; it must still get an answer.
+        Err(errno) => drop(context.listener.errno(call.id, errno)),
+    }
+}
+
+fn perform(context: &Arc<Context>, lanes: &Lanes, call: &Notification) -> Result<Answer, Refusal> {
+    let name = syscalls::name(context.arch, call.nr).unwrap_or_default();
+    let view = View { procfs: context.procfs.as_fd(), tid: call.tid };
+    let decoded = decode(name, &call.args, &Memory(call.tid)).map_err(|errno| match errno {
+        // Not readable at all is a matter of rights, not of the argument.
+        Errno::EPERM => Refusal::Denied {
+            errno,
+            target: "the caller can't be inspected".into(),
+            grant: None,
+        },
+        other => Refusal::Failed(other),
+    })?;
+    let Some(decoded) = decoded else {
+        return Err(Refusal::Denied { errno: Errno::ENOSYS, target: name.into(), grant: None });
+    };
+    match decoded {
+        Call::Spawn => spawn(context, call),
+        Call::Metadata { target, change } => metadata::perform(context, call, view, &target, change),
+        Call::Connect { fd, address } => net::connect(context, lanes, call, view, fd, address),
+        Call::Bind { fd, address } => net::bind(context, call, view, fd, &address),
+        Call::Listen { fd, backlog } => net::listen(context, call, fd, backlog),
+        Call::Socket { family, kind, protocol } => net::make(context, family, kind, protocol),
+        Call::Truncate { target, length } => files::truncate(context, call, view, &target, length),
+        Call::Open { target, flags, mode } => {
+            files::open_truncating(context, call, view, &target, flags, mode)
+        }
+        Call::SignalProcess { pid } => signals::to_process(context, pid),
+        Call::SignalThread { tgid, tid } => signals::to_thread(context, tgid, tid),
+        Call::SignalPidfd => signals::to_pidfd(),
+    }
+}
+
+fn spawn(context: &Context, call: &Notification) -> Result<Answer, Refusal> {
+    if context.closing.load(Ordering::Acquire) {
+        return Ok(Answer::Later);
+    }
+    if context.tasks.admit(call.tid, &context.membership()) {
+        // The flags were judged by the filter, and they are in registers.
+        return Ok(Answer::Proceed(ContinueProof::RegistersOnly));
+    }
+    Err(Refusal::Denied {
+        errno: Errno::EAGAIN,
+        target: "one more process or thread".into(),
+        grant: Some("limits.tasks".into()),
+    })
+}
+
+/// What a refused call was about, from its registers only.
+fn describe(context: &Context, call: &Notification) -> String {
+    let [a, b, c, ..] = call.args;
+    match syscalls::name(context.arch, call.nr).unwrap_or_default() {
+        "socket" | "socketpair" => {
+            format!("family {} type {} protocol {}", a as i32, b as i32 & 0xf, c as i32)
+        }
+        "clone" => format!("flags {a:#x}"),
+        "prctl" => format!("option {}", a as i32),
+        "ioctl" => format!("request {:#x}", b as u32),
+        "fcntl" => format!("command {}", b as i32),
+        "setsockopt" => format!("level {} option {}", b as i32, c as i32),
+        "prlimit64" | "sched_setscheduler" | "sched_setparam" | "sched_setaffinity" | "ptrace"
+        | "process_vm_readv" | "process_vm_writev" => format!("process {}", a as i32),
+        "setpriority" | "ioprio_set" => format!("process {}", b as i32),
+        "open" | "openat" | "creat" | "mkdir" | "mkdirat" | "mknod" | "mknodat" => {
+            "set-user-ID or set-group-ID mode, or a device".into()
+        }
+        _ => String::new(),
+    }
+}

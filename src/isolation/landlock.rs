@@ -1,0 +1,174 @@
+//! Grants → a Landlock ruleset, and the handles that the guard keeps of what is writable.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, readlink};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::statfs::{FsType, fstatfs};
+
+use super::abi::{self, fs_rights};
+use crate::error::{LaunchError, PlanError};
+use crate::plan::{Access, Confinement, Network, escape, writable};
+use crate::sys::landlock::{self as sys, RulesetAttr};
+use crate::sys::metadata::handle_name;
+
+/// A pinned root below which the program may change things.
+#[derive(Debug)]
+pub(crate) struct WritableRoot {
+    pub(crate) handle: OwnedFd,
+    /// Where it is now, as the kernel spells it.
+    pub(crate) path: Vec<u8>,
+}
+
+/// A ruleset and what the guard needs beside it.
+#[derive(Debug)]
+pub(crate) struct Ruleset {
+    pub(crate) fd: OwnedFd,
+    pub(crate) writable: Vec<WritableRoot>,
+    /// Handles on procfs and sysfs files. The kernel finds the rule by the inode, and makes a new
+    /// one when these are forgotten, so they stay open.
+    pub(crate) pinned: Vec<OwnedFd>,
+}
+
+/// Builds the ruleset of a sandbox with this private workspace.
+pub(crate) fn build(
+    confinement: &Confinement,
+    abi: u32,
+    workspace: BorrowedFd<'_>,
+) -> Result<Ruleset, LaunchError> {
+    let fd = sys::create_ruleset(&attributes(&confinement.network, abi)).map_err(layer)?;
+    let mut ruleset = Ruleset { fd, writable: Vec::new(), pinned: Vec::new() };
+    for grant in &confinement.grants {
+        let handle = match open(&grant.path) {
+            Ok(handle) => handle,
+            Err(_) if !grant.required => continue,
+            Err(errno) => return Err(path_error(grant.access, &grant.path, errno)),
+        };
+        let kind = fstat(&handle).map_err(layer)?.st_mode & SFlag::S_IFMT.bits();
+        let directory = kind == SFlag::S_IFDIR.bits();
+        let device = kind == SFlag::S_IFCHR.bits();
+        sys::add_path(ruleset.fd.as_fd(), handle.as_fd(), rights(grant.access, abi, directory, device))
+            .map_err(layer)?;
+        if grant.path.starts_with(b"/proc/") || grant.path.starts_with(b"/sys/") {
+            ruleset.pinned.push(handle);
+        } else if grant.access == Access::Write && !device {
+            let path = resolved(handle.as_fd()).map_err(layer)?;
+            refuse_dangerous(&path, handle.as_fd())?;
+            ruleset.writable.push(WritableRoot { handle, path });
+        }
+    }
+    let rights = rights(Access::Write, abi, true, false);
+    sys::add_path(ruleset.fd.as_fd(), workspace, rights).map_err(layer)?;
+    let handle = workspace.try_clone_to_owned().map_err(|_| layer(Errno::EMFILE))?;
+    let path = resolved(workspace).map_err(layer)?;
+    ruleset.writable.push(WritableRoot { handle, path });
+    if abi >= 4 {
+        add_ports(ruleset.fd.as_fd(), &confinement.network)?;
+    }
+    Ok(ruleset)
+}
+
+fn attributes(network: &Network, abi: u32) -> RulesetAttr {
+    let mut attr = RulesetAttr { handled_access_fs: fs_rights(abi), ..RulesetAttr::default() };
+    if abi >= 4 {
+        // A grant of every port can't be written as rules, so there the guard alone judges.
+        if Network::ports(&network.connect).is_some() {
+            attr.handled_access_net |= sys::NET_CONNECT_TCP;
+        }
+        if Network::ports(&network.bind).is_some() {
+            attr.handled_access_net |= sys::NET_BIND_TCP;
+        }
+    }
+    if abi >= 6 {
+        attr.scoped = sys::SCOPE_ABSTRACT_UNIX_SOCKET | sys::SCOPE_SIGNAL;
+    }
+    attr
+}
+
+fn add_ports(ruleset: BorrowedFd<'_>, network: &Network) -> Result<(), LaunchError> {
+    let lists = [(&network.connect, sys::NET_CONNECT_TCP), (&network.bind, sys::NET_BIND_TCP)];
+    for (list, right) in lists {
+        for port in Network::ports(list).unwrap_or_default() {
+            sys::add_port(ruleset, port, right).map_err(layer)?;
+        }
+    }
+    Ok(())
+}
+
+fn rights(access: Access, abi: u32, directory: bool, device: bool) -> u64 {
+    let read = sys::FS_READ_FILE | sys::FS_READ_DIR;
+    let mut rights = match access {
+        Access::Read => read,
+        Access::Execute => read | sys::FS_EXECUTE,
+        Access::Write => {
+            read | sys::FS_EXECUTE
+                | sys::FS_WRITE_FILE
+                | sys::FS_TRUNCATE
+                | sys::FS_REMOVE_DIR
+                | sys::FS_REMOVE_FILE
+                | sys::FS_MAKE_DIR
+                | sys::FS_MAKE_REG
+                | sys::FS_MAKE_SOCK
+                | sys::FS_MAKE_FIFO
+                | sys::FS_MAKE_SYM
+                | sys::FS_REFER
+                | if device { sys::FS_IOCTL_DEV } else { 0 }
+        }
+    };
+    if !directory {
+        rights &= sys::FS_EXECUTE
+            | sys::FS_WRITE_FILE
+            | sys::FS_READ_FILE
+            | sys::FS_TRUNCATE
+            | sys::FS_IOCTL_DEV;
+    }
+    rights & fs_rights(abi.min(abi::NEWEST))
+}
+
+/// The plan was judged by its spelling; this judges where the path really leads.
+fn refuse_dangerous(path: &[u8], handle: BorrowedFd<'_>) -> Result<(), LaunchError> {
+    writable(path).map_err(LaunchError::Plan)?;
+    const CGROUP: FsType = FsType(0x0027_e0eb);
+    const CGROUP2: FsType = FsType(0x6367_7270);
+    const SYSFS: FsType = FsType(0x6265_6572);
+    const PROC: FsType = FsType(0x9fa0);
+    let kind = fstatfs(handle).map_err(layer)?.filesystem_type();
+    if [CGROUP, CGROUP2, SYSFS, PROC].contains(&kind) {
+        return Err(LaunchError::Plan(PlanError::Forbidden {
+            field: "write".into(),
+            path: escape(path),
+            reason: "it is a kernel file system".into(),
+        }));
+    }
+    Ok(())
+}
+
+fn open(path: &[u8]) -> Result<OwnedFd, Errno> {
+    let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
+    nix::fcntl::open(path.as_c_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+/// Where a handle leads now.
+pub(crate) fn resolved(handle: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
+    use std::os::unix::ffi::OsStringExt;
+    Ok(readlink(handle_name(handle).as_c_str())?.into_vec())
+}
+
+fn path_error(access: Access, path: &[u8], errno: Errno) -> LaunchError {
+    let field = match access {
+        Access::Read => "read",
+        Access::Execute => "execute",
+        Access::Write => "write",
+    };
+    LaunchError::Plan(PlanError::Path {
+        field: field.into(),
+        path: escape(path),
+        errno: errno as i32,
+    })
+}
+
+fn layer(errno: Errno) -> LaunchError {
+    LaunchError::Layer { layer: "Landlock".into(), errno: errno as i32 }
+}

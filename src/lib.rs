@@ -1,0 +1,37 @@
+//! Run code that nobody trusts, and decide what it may do.
+//!
+//! ```
+//! let output = evalbox::Plan::new(["sh", "-c", "echo $((6 * 7))"]).run()?;
+//! assert_eq!(output.stdout_text(), "42\n");
+//! # Ok::<(), evalbox::Error>(())
+//! ```
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("evalbox needs Linux");
+
+mod client;
+mod daemon;
+pub mod error;
+mod guard;
+pub mod isolation;
+pub mod plan;
+pub mod runtime;
+pub mod session;
+mod spawn;
+mod sys;
+mod wire;
+
+pub use error::{Error, Result};
+pub use isolation::filter::build_whitelist_filter;
+pub use plan::{CheckedPlan, Limits, Plan, Sink, Stdin};
+pub use session::{Event, Exception, Executor, Output, SandboxId};
+pub use wire::{Refused, Status, Usage};
+
+#[doc(hidden)]
+pub use client::set_packaged_daemon;
+
+/// Becomes the daemon. For the `evalbox-daemon` executable.
+#[doc(hidden)]
+pub fn daemon_main() -> ! {
+    daemon::main()
+}

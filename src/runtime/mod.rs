@@ -1,0 +1,4 @@
+//! Languages.
+
+/// Languages that can be run.
+pub const NAMES: &[&str] = &["python", "shell"];

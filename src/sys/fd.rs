@@ -1,0 +1,64 @@
+//! Descriptor tables.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+
+use super::check;
+
+/// Closes every descriptor from `first` up except those in `keep`.
+pub(crate) fn close_all_but(first: RawFd, keep: &mut [RawFd]) -> Result<(), Errno> {
+    keep.sort_unstable();
+    let mut from = first;
+    for fd in keep.iter().copied().filter(|fd| *fd >= first) {
+        if fd > from {
+            close_range(from, fd - 1)?;
+        }
+        from = fd + 1;
+    }
+    close_range(from, RawFd::MAX)
+}
+
+fn close_range(first: RawFd, last: RawFd) -> Result<(), Errno> {
+    // SAFETY: closes descriptors of ours that the caller says nothing else owns.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) })?;
+    Ok(())
+}
+
+/// A duplicate at `lowest` or above, close-on-exec.
+pub(crate) fn dup_above(fd: BorrowedFd<'_>, lowest: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: takes numbers only.
+    let new = check(unsafe {
+        libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, lowest).into()
+    })?;
+    // SAFETY: the kernel made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(new as i32) })
+}
+
+/// Puts a duplicate at exactly `number`, replacing what was there.
+pub(crate) fn place(fd: impl AsFd, number: RawFd) -> Result<(), Errno> {
+    let fd = fd.as_fd().as_raw_fd();
+    if fd == number {
+        // dup3 refuses this; the descriptor is where it belongs, but must survive exec.
+        // SAFETY: takes numbers only.
+        check(unsafe { libc::fcntl(fd, libc::F_SETFD, 0).into() })?;
+        return Ok(());
+    }
+    // SAFETY: `number` is a slot that the caller owns by convention.
+    check(unsafe { libc::dup3(fd, number, 0).into() })?;
+    Ok(())
+}
+
+/// Closes a slot that [`place`] filled.
+pub(crate) fn vacate(number: RawFd) {
+    // SAFETY: `number` is a slot that the caller owns by convention.
+    let _ = unsafe { libc::close(number) };
+}
+
+/// Takes ownership of a descriptor that the parent process handed over under a fixed number.
+pub(crate) fn inherited(number: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: takes numbers only.
+    check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC).into() })?;
+    // SAFETY: it is open, and by the protocol of this process's start nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}

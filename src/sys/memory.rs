@@ -1,0 +1,55 @@
+//! Reading a target's memory (`process_vm_readv(2)`).
+
+use nix::errno::Errno;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
+use std::io::IoSliceMut;
+
+const PAGE: usize = 4096;
+
+/// A task whose memory is read once, into a copy that decisions are made on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory(pub(crate) i32);
+
+impl Memory {
+    /// Reads exactly `buffer.len()` bytes, or fails with EFAULT.
+    pub(crate) fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), Errno> {
+        let read = self.some(address, buffer)?;
+        if read == buffer.len() { Ok(()) } else { Err(Errno::EFAULT) }
+    }
+
+    /// Reads a string up to its NUL, which is not returned. `ENAMETOOLONG` beyond `limit` bytes.
+    pub(crate) fn string(&self, address: u64, limit: usize) -> Result<Vec<u8>, Errno> {
+        let mut text = Vec::new();
+        let mut at = address;
+        // Never across a page border in one go: the next page may not be mapped.
+        while text.len() < limit {
+            let in_page = PAGE - (at as usize % PAGE);
+            let want = in_page.min(limit - text.len());
+            let mut part = vec![0; want];
+            let read = self.some(at, &mut part)?;
+            if read == 0 {
+                return Err(Errno::EFAULT);
+            }
+            if let Some(end) = part[..read].iter().position(|b| *b == 0) {
+                text.extend_from_slice(&part[..end]);
+                return Ok(text);
+            }
+            if read < want {
+                return Err(Errno::EFAULT);
+            }
+            text.extend_from_slice(&part);
+            at = at.checked_add(read as u64).ok_or(Errno::EFAULT)?;
+        }
+        Err(Errno::ENAMETOOLONG)
+    }
+
+    fn some(&self, address: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
+        let remote = [RemoteIoVec { base, len: buffer.len() }];
+        process_vm_readv(Pid::from_raw(self.0), &mut [IoSliceMut::new(buffer)], &remote)
+    }
+}

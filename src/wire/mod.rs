@@ -1,0 +1,8 @@
+//! What the host, the daemon and its guards say to each other. Data only, no I/O.
+
+mod frame;
+mod message;
+
+pub(crate) use frame::{Frame, decode, encode};
+pub use message::{Refused, Status, Usage};
+pub(crate) use message::{FromMeter, Greeting, Hello, Limit, Report, ToDaemon, ToMeter};

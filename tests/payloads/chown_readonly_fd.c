@@ -1,0 +1,11 @@
+// escape: change the owner of a file that may only be read, by a descriptor
+// layer: guard
+// outside: works
+#include "payload.h"
+
+static void attempt(void) {
+    int fd = open(in("ro", "file.txt"), O_RDONLY);
+    if (fd < 0) blocked("open");
+    if (fchown(fd, getuid(), getgid()) < 0) blocked("fchown");
+    worked("fchown");
+}

@@ -1,0 +1,24 @@
+// escape: more processes than allowed
+// layer: tasks
+// outside: works
+#include "payload.h"
+
+static void attempt(void) {
+    int made = 0, error = 0;
+    for (; made < 200; made++) {
+        pid_t child = fork();
+        if (child < 0) {
+            error = errno;
+            break;
+        }
+        if (!child) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            pause();
+            _exit(0);
+        }
+    }
+    say("%d processes\n", made);
+    errno = error;
+    if (made < 200) blocked("fork");
+    worked("200 processes");
+}

@@ -1,0 +1,11 @@
+// escape: remove an extended attribute of a file that may only be read, by a descriptor
+// layer: guard
+// outside: works
+#include "payload.h"
+
+static void attempt(void) {
+    int fd = open(in("ro", "file.txt"), O_RDONLY);
+    if (fd < 0) blocked("open");
+    if (fremovexattr(fd, "user.evalbox") < 0) blocked("fremovexattr");
+    worked("fremovexattr");
+}

@@ -1,0 +1,13 @@
+// escape: fast open through sendmsg, whose address hides behind a pointer
+// layer: seccomp
+// outside: works
+#include "payload.h"
+
+static void attempt(void) {
+    int fd = new_socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in to = loopback(number("tcp2"));
+    struct iovec text = {"ping", 4};
+    struct msghdr message = {.msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &text, .msg_iovlen = 1};
+    if (sendmsg(fd, &message, MSG_FASTOPEN | MSG_NOSIGNAL) < 0) blocked("sendmsg(MSG_FASTOPEN)");
+    must_echo(fd, "TCP fast open");
+}

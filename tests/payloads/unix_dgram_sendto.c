@@ -1,0 +1,11 @@
+// escape: send a datagram to a unix socket outside (syslog, systemd-notify)
+// layer: seccomp
+// outside: works
+#include "payload.h"
+
+static void attempt(void) {
+    int fd = new_socket(AF_UNIX, SOCK_DGRAM, 0);
+    struct sockaddr_un to = unix_address(in("out", "dgram.sock"));
+    if (sendto(fd, "ping", 4, 0, (void *)&to, sizeof to) < 0) blocked("sendto");
+    worked("sent a datagram");
+}
