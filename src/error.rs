@@ -57,7 +57,9 @@ pub enum PlanError {
         path: String,
     },
     /// A path that must stay below its root has `..`, is absolute or empty.
-    #[error("{field}: {path} must be a relative path that stays inside the workspace, without '..'")]
+    #[error(
+        "{field}: {path} must be a relative path that stays inside the workspace, without '..'"
+    )]
     Traversal {
         /// The plan's field.
         field: Cow<'static, str>,
@@ -179,7 +181,9 @@ pub enum Unavailable {
         source: io::Error,
     },
     /// This operating system has no evalbox backend in this build.
-    #[error("evalbox needs Linux; on this system it runs inside a virtual machine, which this build does not have")]
+    #[error(
+        "evalbox needs Linux; on this system it runs inside a virtual machine, which this build does not have"
+    )]
     Platform,
 }
 
@@ -200,7 +204,9 @@ pub enum Machine {
         errno: i32,
     },
     /// `EBUSY`: a listener is installed already.
-    #[error("this process already runs under a seccomp listener, and the kernel allows one: evalbox can't run inside a supervised sandbox")]
+    #[error(
+        "this process already runs under a seccomp listener, and the kernel allows one: evalbox can't run inside a supervised sandbox"
+    )]
     NestedListener,
     /// Capabilities could not be given up.
     #[error("the daemon could not give up its capabilities: {}", crate::error::errno_text(*.errno))]

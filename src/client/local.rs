@@ -102,8 +102,8 @@ impl Daemon {
         let temp = std::env::var_os("TMPDIR").map(|dir| [b"TMPDIR=", dir.as_bytes()].concat());
         let env: Vec<CString> = temp.into_iter().filter_map(|v| CString::new(v).ok()).collect();
         let channel = theirs.as_fd().as_raw_fd();
-        let child = spawn_with_channel(&program, &[DAEMON_NAME, SERVE], &env, channel)
-            .map_err(failed)?;
+        let child =
+            spawn_with_channel(&program, &[DAEMON_NAME, SERVE], &env, channel).map_err(failed)?;
         drop(theirs);
         let greeting = read_greeting(&ours);
         // The child has forked the daemon and ended, or it is no daemon.
@@ -124,7 +124,11 @@ impl Daemon {
     }
 
     /// A channel to a sandbox of this kind. `ready`: one made in advance, if there is one.
-    pub(crate) fn sandbox(&self, confinement: &Confinement, ready: bool) -> Result<(Channel, bool)> {
+    pub(crate) fn sandbox(
+        &self,
+        confinement: &Confinement,
+        ready: bool,
+    ) -> Result<(Channel, bool)> {
         if ready {
             let mut pool = lock(&self.pool);
             if let Some(kind) = pool.get_mut(confinement) {

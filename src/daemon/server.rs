@@ -236,7 +236,8 @@ impl Server {
         if let Some((_, filter)) = self.filters.iter().find(|(known, _)| known == profile) {
             return Ok(filter.clone());
         }
-        let layer = |errno: Errno| LaunchError::Layer { layer: "seccomp".into(), errno: errno as i32 };
+        let layer =
+            |errno: Errno| LaunchError::Layer { layer: "seccomp".into(), errno: errno as i32 };
         let arch = Arch::native().ok_or_else(|| {
             LaunchError::Machine(Machine::NoUserNotification { errno: Errno::ENOSYS as i32 })
         })?;

@@ -369,7 +369,8 @@ impl Control {
                 Ok(count) => {
                     self.stdin_written += count;
                     if self.stdin_written == chunk.len() {
-                        let taken = Frame::StdinTaken(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
+                        let taken =
+                            Frame::StdinTaken(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
                         let taken = vec_frame(&taken);
                         self.stdin.pop_front();
                         self.stdin_written = 0;

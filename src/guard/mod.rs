@@ -92,12 +92,9 @@ fn arm(setup: Setup) -> Result<Control, LaunchError> {
     fd::close_all_but(FIRST_OWN_FD, &mut keep).map_err(resources("close_range"))?;
     become_subreaper().map_err(resources("PR_SET_CHILD_SUBREAPER"))?;
     nix::unistd::chdir("/").map_err(resources("chdir"))?;
-    let procfs = open(
-        "/proc",
-        OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
-    .map_err(resources("/proc"))?;
+    let procfs =
+        open("/proc", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+            .map_err(resources("/proc"))?;
     let mut chld = SigSet::empty();
     chld.add(Signal::SIGCHLD);
     let signals = SignalFd::with_flags(&chld, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)

@@ -49,8 +49,12 @@ pub(crate) fn build(
         let kind = fstat(&handle).map_err(layer)?.st_mode & SFlag::S_IFMT.bits();
         let directory = kind == SFlag::S_IFDIR.bits();
         let device = kind == SFlag::S_IFCHR.bits();
-        sys::add_path(ruleset.fd.as_fd(), handle.as_fd(), rights(grant.access, abi, directory, device))
-            .map_err(layer)?;
+        sys::add_path(
+            ruleset.fd.as_fd(),
+            handle.as_fd(),
+            rights(grant.access, abi, directory, device),
+        )
+        .map_err(layer)?;
         if grant.path.starts_with(b"/proc/") || grant.path.starts_with(b"/sys/") {
             ruleset.pinned.push(handle);
         } else if grant.access == Access::Write && !device {

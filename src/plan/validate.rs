@@ -4,9 +4,7 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use super::paths::{
-    NEVER_WRITABLE, SYSTEM_DEVICES, SYSTEM_EXECUTE, SYSTEM_READ, WRITABLE_DEVICES,
-};
+use super::paths::{NEVER_WRITABLE, SYSTEM_DEVICES, SYSTEM_EXECUTE, SYSTEM_READ, WRITABLE_DEVICES};
 use super::{
     Access, CheckedPlan, Confinement, FileSpec, Grant, Launch, Network, Plan, Sink, Stdin, Stream,
     Word, bytes, escape, limits, network,
@@ -38,7 +36,8 @@ pub(super) fn validate(plan: &Plan) -> Result<CheckedPlan, PlanError> {
         terminal: plan.terminal,
     };
     let cwd = plan.cwd.as_deref().map(|path| absolute("cwd", path)).transpose()?;
-    let collect = plan.collect.iter().map(|path| inside("collect", path)).collect::<Result<_, _>>()?;
+    let collect =
+        plan.collect.iter().map(|path| inside("collect", path)).collect::<Result<_, _>>()?;
     let launch = Launch {
         argv,
         env,
@@ -113,7 +112,8 @@ fn grants(plan: &Plan, argv: &[Word]) -> Result<Vec<Grant>, PlanError> {
         list.push(Grant { path: b"/dev/tty".to_vec(), access: Access::Write, required: false });
     }
     // The program the plan names is approved by the plan, wherever it is.
-    if let Some(Word::Text(program)) = argv.first().filter(|w| matches!(w, Word::Text(p) if p.starts_with(b"/")))
+    if let Some(Word::Text(program)) =
+        argv.first().filter(|w| matches!(w, Word::Text(p) if p.starts_with(b"/")))
     {
         list.push(Grant { path: program.clone(), access: Access::Execute, required: false });
     }
@@ -316,8 +316,14 @@ mod tests {
             (wrong(ok().timeout(Duration::ZERO)), "timeout"),
             (wrong(ok().limits(Limits { memory: Some(0), ..Limits::default() })), "limits.memory"),
             (wrong(ok().limits(Limits { tasks: Some(0), ..Limits::default() })), "limits.tasks"),
-            (wrong(ok().limits(Limits { open_files: 3, ..Limits::default() })), "limits.open_files"),
-            (wrong(ok().limits(Limits { output: Some(u64::MAX), ..Limits::default() })), "limits.output"),
+            (
+                wrong(ok().limits(Limits { open_files: 3, ..Limits::default() })),
+                "limits.open_files",
+            ),
+            (
+                wrong(ok().limits(Limits { output: Some(u64::MAX), ..Limits::default() })),
+                "limits.output",
+            ),
         ];
         for (message, field) in cases {
             assert!(message.starts_with(field), "{message:?} must name {field}");

@@ -221,7 +221,8 @@ impl Executor {
 
     fn start(&mut self, plan: &CheckedPlan, streams: bool) -> Result<SandboxId> {
         self.check_owner()?;
-        let launch = Frame::Go(Box::new(plan.launch.clone())).write().map_err(SessionError::Protocol)?;
+        let launch =
+            Frame::Go(Box::new(plan.launch.clone())).write().map_err(SessionError::Protocol)?;
         let fds = passed(plan);
         let channel = match self.launch(plan, &launch, &fds) {
             // The daemon was killed: nothing of this plan has run, so a new one may.
@@ -255,12 +256,7 @@ impl Executor {
         Ok(SandboxId(self.serial))
     }
 
-    fn launch(
-        &self,
-        plan: &CheckedPlan,
-        launch: &[u8],
-        fds: &[BorrowedFd<'_>],
-    ) -> Result<Channel> {
+    fn launch(&self, plan: &CheckedPlan, launch: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Channel> {
         loop {
             let (channel, ready) = self.daemon.sandbox(&plan.confinement, true)?;
             match channel.send(launch, fds, true) {
@@ -368,7 +364,9 @@ impl Executor {
     }
 
     fn running(&mut self, sandbox: SandboxId) -> Result<&mut Running> {
-        self.running.get_mut(&sandbox.0).ok_or_else(|| SessionError::UnknownSandbox(sandbox.0).into())
+        self.running
+            .get_mut(&sandbox.0)
+            .ok_or_else(|| SessionError::UnknownSandbox(sandbox.0).into())
     }
 
     fn check_owner(&self) -> Result<()> {
@@ -442,7 +440,12 @@ impl Executor {
     }
 
     /// Returns the last event of a sandbox.
-    fn take(&mut self, sandbox: SandboxId, running: &mut Running, frame: Frame<'_>) -> Option<Event> {
+    fn take(
+        &mut self,
+        sandbox: SandboxId,
+        running: &mut Running,
+        frame: Frame<'_>,
+    ) -> Option<Event> {
         match frame {
             Frame::Stdout(data) => {
                 running.output.stdout.extend_from_slice(data);

@@ -44,8 +44,16 @@ impl Step {
             Terminal,
         };
         [
-            ParentDeath, Session, Limits, Landlock, Seccomp, Directory, Descriptors, Terminal,
-            Signals, Exec,
+            ParentDeath,
+            Session,
+            Limits,
+            Landlock,
+            Seccomp,
+            Directory,
+            Descriptors,
+            Terminal,
+            Signals,
+            Exec,
         ]
         .into_iter()
         .find(|step| *step as u32 == number)
@@ -146,8 +154,7 @@ pub(crate) fn clone_target(
     let start: &'static Start = Box::leak(Box::new(Start { shared, lockdown }));
     let stack: &'static mut [u128] = vec![0u128; STACK / 16].leak();
     let top = stack.as_mut_ptr_range().end;
-    let flags =
-        libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_CHILD_CLEARTID | libc::SIGCHLD;
+    let flags = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_CHILD_CLEARTID | libc::SIGCHLD;
     // SAFETY: the child runs on a stack of its own, which is never freed, and `target` makes raw
     // system calls only. `inside` is never freed either.
     let pid = check(unsafe {
