@@ -224,7 +224,7 @@ fn programs_stay_short() {
     let tcp = Profile { tcp: true, ..offline.clone() };
     let oldest = Profile { tcp: true, udp: true, ..Profile::default() };
     for arch in ARCHES {
-        for (profile, ceiling) in [(&offline, 310), (&tcp, 340), (&oldest, 360)] {
+        for (profile, ceiling) in [(&offline, 325), (&tcp, 355), (&oldest, 375)] {
             let len = len(profile, arch);
             assert!(len <= ceiling, "{arch:?} {profile:?}: {len}");
         }
@@ -789,7 +789,7 @@ fn sockets_are_what_was_granted() {
         // SOCK_PACKET becomes a packet socket
         ([2, 10, 0], EACCES, EACCES, EACCES),
         // netlink, packet, vsock, and what shares bits with the allowed ones
-        ([16, 3, 0], EAFNOSUPPORT, EAFNOSUPPORT, EAFNOSUPPORT),
+        ([16, 3, 0], Outcome::Quiet(97), Outcome::Quiet(97), Outcome::Quiet(97)),
         ([17, 2, 0], EAFNOSUPPORT, EAFNOSUPPORT, EAFNOSUPPORT),
         ([40, 1, 0], EAFNOSUPPORT, EAFNOSUPPORT, EAFNOSUPPORT),
         ([8, 1, 0], EAFNOSUPPORT, EAFNOSUPPORT, EAFNOSUPPORT),
@@ -877,7 +877,7 @@ fn files_are_opened_and_made_within_bounds() {
         assert_eq!(one("mknodat", &new, &[0, 0, mode, 0]), expected, "{mode:o}");
     }
     assert_eq!(one("mkdir", &new, &[0, 0o1777]), Outcome::Allow);
-    assert_eq!(one("mkdirat", &new, &[0, 0, 0o2755]), EPERM);
+    assert_eq!(one("mkdirat", &new, &[0, 0, 0o2755]), Outcome::Allow);
 
     assert_eq!(one("fcntl", &new, &[0, 1024]), EACCES);
     assert_eq!(one("fcntl", &new, &[0, 1031]), Outcome::Quiet(1));
@@ -928,7 +928,7 @@ fn tasks_touch_only_themselves() {
     assert_eq!(on_arm, Outcome::Allow);
 
     assert_eq!(one("prlimit64", &new, &[0]), Outcome::Allow);
-    assert_eq!(one("prlimit64", &new, &[1]), EPERM);
+    assert_eq!(one("prlimit64", &new, &[1]), Outcome::Guard);
     let reset_on_fork = 0x4000_0000;
     for (args, expected) in [
         ([0, 0], Outcome::Allow),
@@ -948,7 +948,7 @@ fn tasks_touch_only_themselves() {
     for (persona, expected) in [
         (0, Outcome::Allow),
         (0xffff_ffff, Outcome::Allow),
-        (0x0004_0000, Outcome::Allow),
+        (0x0004_0000, EPERM),
         // READ_IMPLIES_EXEC, and 32-bit
         (0x0040_0000, EPERM),
         (8, EPERM),
