@@ -32,11 +32,10 @@ fn main() {
         return;
     }
     let rounds = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(200);
-    let python = real_python();
     println!("each number: {rounds} interleaved runs, stdio to nowhere or captured\n");
     compare("/bin/true", ways(&["/bin/true"], &["/bin/true"]), rounds);
-    let print = [python.as_str(), "-c", "print(1)"];
-    compare("python3 -c 'print(1)'", ways(&print, &print), rounds / 2);
+    let print = ["/usr/bin/python3", "-c", "print(1)"];
+    compare("/usr/bin/python3 -c 'print(1)'", ways(&print, &print), rounds / 2);
     at_once(64);
     from_a_big_host(rounds / 2);
     first_run();
@@ -63,8 +62,17 @@ fn ways(bare: &[&str], boxed: &[&str]) -> Vec<Way> {
     }));
     if installed("bwrap") {
         let mut command = own(&[
-            "bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev",
-            "--proc", "/proc", "--",
+            "bwrap",
+            "--unshare-all",
+            "--die-with-parent",
+            "--ro-bind",
+            "/",
+            "/",
+            "--dev",
+            "/dev",
+            "--proc",
+            "/proc",
+            "--",
         ]);
         command.extend(bare.clone());
         ways.push(Way::new("bubblewrap --unshare-all", move || quiet(&command)));
@@ -187,14 +195,6 @@ fn installed(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok()
 }
 
-/// The interpreter itself: a version manager's shim would be measured instead.
-fn real_python() -> String {
-    let ask = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
-    ask.map_or_else(|_| "/usr/bin/python3".into(), |o| {
-        String::from_utf8_lossy(&o.stdout).trim().to_owned()
-    })
-}
-
 /// sandlock in a Python process of its own, which times nothing and answers each line.
 struct Sandlock {
     child: Child,
@@ -206,7 +206,7 @@ impl Sandlock {
     fn start(command: &[String]) -> Option<Self> {
         let python = std::env::var("SANDLOCK_PYTHON").unwrap_or_else(|_| "python3".into());
         let script = "import sys\nfrom sandlock import Sandbox\n\
-            box = Sandbox(fs_readable=['/usr','/lib','/lib64','/bin','/etc','/root/.pyenv'])\n\
+            box = Sandbox(fs_readable=['/usr','/lib','/lib64','/bin','/etc'])\n\
             assert box.run(sys.argv[1:]).success\nprint('ready', flush=True)\n\
             for line in sys.stdin:\n    box.run(sys.argv[1:])\n    print('done', flush=True)\n";
         let mut child = Command::new(python)

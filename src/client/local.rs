@@ -18,7 +18,7 @@ use super::find;
 use crate::daemon::{SERVE, VERSION};
 use crate::error::{Error, Result, SessionError, Unavailable};
 use crate::plan::Confinement;
-use crate::sys::channel::{Channel, Received};
+use crate::sys::channel::{Channel, Inbox, Received};
 use crate::sys::entry::DAEMON_NAME;
 use crate::sys::process::spawn_with_channel;
 use crate::wire::{Greeting, Hello, ToDaemon, decode, encode};
@@ -37,7 +37,7 @@ pub(crate) struct Daemon {
     channel: Channel,
     pub(crate) hello: Hello,
     pub(crate) path: PathBuf,
-    pool: Mutex<HashMap<Confinement, Ready>>,
+    pool: Mutex<HashMap<Arc<Confinement>, Ready>>,
     spares: bool,
 }
 
@@ -142,7 +142,7 @@ impl Daemon {
     }
 
     /// Makes sandboxes of this kind in advance, since it has been used.
-    pub(crate) fn keep_ready(&self, confinement: &Confinement) {
+    pub(crate) fn keep_ready(&self, confinement: &Arc<Confinement>) {
         if !self.spares {
             return;
         }
@@ -150,7 +150,7 @@ impl Daemon {
         if !pool.contains_key(confinement) {
             make_room(&mut pool);
             let kind = Ready { channels: Vec::new(), used: Instant::now() };
-            pool.insert(confinement.clone(), kind);
+            pool.insert(Arc::clone(confinement), kind);
         }
         let Some(kind) = pool.get_mut(confinement) else { return };
         while kind.channels.len() < SPARES {
@@ -158,11 +158,6 @@ impl Daemon {
             let Ok(channel) = self.arm(confinement) else { return };
             kind.channels.insert(0, channel);
         }
-    }
-
-    /// Whether a kind has been used before.
-    pub(crate) fn knows(&self, confinement: &Confinement) -> bool {
-        lock(&self.pool).contains_key(confinement)
     }
 
     fn arm(&self, confinement: &Confinement) -> Result<Channel> {
@@ -198,13 +193,13 @@ impl Daemon {
     }
 }
 
-fn make_room(pool: &mut HashMap<Confinement, Ready>) {
+fn make_room(pool: &mut HashMap<Arc<Confinement>, Ready>) {
     let with_spares = pool.values().filter(|kind| !kind.channels.is_empty()).count();
-    let oldest = |pool: &HashMap<Confinement, Ready>, spares: bool| {
+    let oldest = |pool: &HashMap<Arc<Confinement>, Ready>, spares: bool| {
         pool.iter()
             .filter(|(_, kind)| !spares || !kind.channels.is_empty())
             .min_by_key(|(_, kind)| kind.used)
-            .map(|(confinement, _)| confinement.clone())
+            .map(|(confinement, _)| Arc::clone(confinement))
     };
     if with_spares >= KINDS
         && let Some(key) = oldest(pool, true)
@@ -229,10 +224,10 @@ fn read_greeting(channel: &Channel) -> Option<Greeting> {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => return None,
         }
-        let (mut message, mut fds) = (Vec::new(), Vec::new());
-        match channel.receive(&mut message, &mut fds, false) {
-            Ok(Received::Message) => return decode(&message).ok(),
-            Ok(Received::Nothing) | Err(Errno::EINTR) => {}
+        let mut inbox = Inbox::default();
+        match channel.receive(&mut inbox) {
+            Ok(Received::Message) => return decode(inbox.message()).ok(),
+            Ok(Received::Nothing) => {}
             Ok(Received::Closed) | Err(_) => return None,
         }
     }

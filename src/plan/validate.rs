@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::paths::{NEVER_WRITABLE, SYSTEM_DEVICES, SYSTEM_EXECUTE, SYSTEM_READ, WRITABLE_DEVICES};
+use super::paths::{NEVER_WRITABLE, WRITABLE_DEVICES};
 use super::{
     Access, CheckedPlan, Confinement, FileSpec, Grant, Launch, Network, Plan, Sink, Stdin, Stream,
     Word, bytes, escape, limits, network,
@@ -27,6 +28,7 @@ pub(super) fn validate(plan: &Plan) -> Result<CheckedPlan, PlanError> {
     let argv = command(plan)?;
     let env = environment(plan, &argv)?;
     let confinement = Confinement {
+        system: plan.system,
         grants: grants(plan, &argv)?,
         network: Network {
             connect: endpoints("connect", &plan.connect)?,
@@ -48,7 +50,7 @@ pub(super) fn validate(plan: &Plan) -> Result<CheckedPlan, PlanError> {
         timeout: plan.timeout,
     };
     Ok(CheckedPlan {
-        confinement,
+        confinement: Arc::new(confinement),
         launch,
         stdin: plan.stdin.clone(),
         stdout: plan.stdout.clone(),
@@ -97,17 +99,6 @@ fn environment(plan: &Plan, argv: &[Word]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Pl
 fn grants(plan: &Plan, argv: &[Word]) -> Result<Vec<Grant>, PlanError> {
     at_most("grants", plan.grants.len(), MAX_GRANTS, "")?;
     let mut list = Vec::new();
-    if plan.system {
-        let system = |paths: &[&str], access| {
-            paths
-                .iter()
-                .map(|path| Grant { path: path.as_bytes().to_vec(), access, required: false })
-                .collect::<Vec<_>>()
-        };
-        list.extend(system(SYSTEM_EXECUTE, Access::Execute));
-        list.extend(system(SYSTEM_READ, Access::Read));
-        list.extend(system(SYSTEM_DEVICES, Access::Write));
-    }
     if plan.terminal {
         list.push(Grant { path: b"/dev/tty".to_vec(), access: Access::Write, required: false });
     }

@@ -13,7 +13,7 @@ use super::Output;
 use crate::client::{self, Daemon};
 use crate::error::{Error, Result, SessionError};
 use crate::plan::{CheckedPlan, Confinement, Plan, Sink, Stdin};
-use crate::sys::channel::{Channel, Received};
+use crate::sys::channel::{Channel, Inbox, Received};
 use crate::wire::{Frame, Status};
 
 /// Bytes of standard input in one frame.
@@ -100,7 +100,7 @@ pub struct Executor {
     running: HashMap<u64, Running>,
     serial: u64,
     events: VecDeque<Event>,
-    buffer: Vec<u8>,
+    inbox: Inbox,
 }
 
 #[derive(Debug)]
@@ -109,7 +109,7 @@ struct Running {
     output: Output,
     collect: Vec<PathBuf>,
     stdin: Feed,
-    confinement: Confinement,
+    confinement: Arc<Confinement>,
     /// Whether pieces of output become events. Not within `run`.
     streams: bool,
 }
@@ -150,7 +150,7 @@ impl Executor {
             running: HashMap::new(),
             serial: 0,
             events: VecDeque::new(),
-            buffer: Vec::new(),
+            inbox: Inbox::default(),
         })
     }
 
@@ -232,9 +232,6 @@ impl Executor {
             }
             other => other?,
         };
-        if self.daemon.knows(&plan.confinement) {
-            self.daemon.keep_ready(&plan.confinement);
-        }
         self.serial += 1;
         let event = EpollEvent::new(EpollFlags::EPOLLIN, self.serial);
         self.epoll.add(&channel, event).map_err(io("epoll_ctl"))?;
@@ -248,7 +245,7 @@ impl Executor {
             _ => {}
         }
         let collect = plan.launch.collect.iter().map(|path| path_from(path)).collect();
-        let confinement = plan.confinement.clone();
+        let confinement = Arc::clone(&plan.confinement);
         let output = Output::new();
         let mut running = Running { channel, output, collect, stdin, confinement, streams };
         running.feed()?;
@@ -413,24 +410,25 @@ impl Executor {
     fn hear(&mut self, id: u64) {
         let Some(mut running) = self.running.remove(&id) else { return };
         let sandbox = SandboxId(id);
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let heard = running.channel.receive(&mut buffer, &mut Vec::new(), false);
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let heard = running.channel.receive(&mut inbox);
         let over = match heard {
-            Ok(Received::Message) => match Frame::read(&buffer) {
+            Ok(Received::Message) => match Frame::read(inbox.message()) {
                 Ok(frame) => self.take(sandbox, &mut running, frame),
                 Err(error) => Some(failed(sandbox, SessionError::Protocol(error).into())),
             },
-            Ok(Received::Nothing) | Err(Errno::EINTR) => None,
+            Ok(Received::Nothing) => None,
             Ok(Received::Closed) => Some(failed(sandbox, SessionError::GuardDied.into())),
             Err(errno) => Some(failed(sandbox, io("recvmsg")(errno))),
         };
-        self.buffer = buffer;
+        self.inbox = inbox;
         match over {
             None => {
                 self.running.insert(id, running);
             }
             Some(event) => {
                 let _ = self.epoll.delete(&running.channel);
+                // Afterwards, so that it takes no time from the run itself.
                 if !matches!(event, Event::Failed { .. }) {
                     self.daemon.keep_ready(&running.confinement);
                 }
