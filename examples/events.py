@@ -10,7 +10,7 @@ with evalbox.Session() as session:
         plan = evalbox.Plan(["sh", "-c", f"echo begun; sleep {seconds}; echo done"]).timeout(1)
         names[session.spawn(plan)] = name
     for event in session:
-        name = names[event.sandbox]
+        name = names[event.job]
         match event:
             case evalbox.Stdout(data=data):
                 print(f"{name}: {data.decode().strip()}")

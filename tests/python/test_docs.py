@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,14 +19,17 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks(language: str) -> Iterator[object]:
+def blocks(language: str) -> list[Any]:
+    found = []
     for page in PAGES:
         text = page.read_text()
         for match in FENCE.finditer(text):
             if match[1] == language:
                 line = text.count("\n", 0, match.start()) + 2
                 # Empty lines keep the line numbers of a traceback right.
-                yield pytest.param(page, "\n" * (line - 1) + match[2], id=f"{page.name}:{line}")
+                code = "\n" * (line - 1) + match[2]
+                found.append(pytest.param(page, code, id=f"{page.name}:{line}"))
+    return found
 
 
 def test_every_block_names_its_language() -> None:
