@@ -58,9 +58,10 @@ pub fn main(args: impl Iterator<Item = OsString>) -> i32 {
 }
 
 fn run_request(request: options::Request) -> Result<i32, Failure> {
-    let (limits, json, report) = (request.limits.clone(), request.json, request.report);
+    let (limits, timeout) = (request.limits.clone(), request.timeout);
+    let (json, report) = (request.json, request.report);
     let output = launch::run(request)?;
-    if let Some(cause) = report::cause(output.status, &limits) {
+    if let Some(cause) = report::cause(output.status, &limits, timeout) {
         complain(&cause);
     }
     if report {

@@ -27,6 +27,15 @@ pub(super) struct Streams {
     pub(super) interactive: Option<OwnedFd>,
 }
 
+impl Streams {
+    /// Takes no more output, and not the last `excess` bytes either.
+    pub(super) fn stop(&mut self, mut excess: usize) {
+        for relay in &mut self.output {
+            excess -= relay.stop(excess);
+        }
+    }
+}
+
 /// Arranges the streams of a plan.
 pub(super) fn arrange(request: &Request, mut plan: Plan) -> Result<(Plan, Streams), Errno> {
     let mut streams = Streams::default();
