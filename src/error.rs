@@ -57,7 +57,9 @@ pub enum PlanError {
         path: String,
     },
     /// A path that must stay below its root has `..`, is absolute or empty.
-    #[error("{field}: {path} must be a relative path that stays inside the workspace, without '..'")]
+    #[error(
+        "{field}: {path} must be a relative path that stays inside the workspace, without '..'"
+    )]
     Traversal {
         /// The plan's field.
         field: Cow<'static, str>,
@@ -179,7 +181,9 @@ pub enum Unavailable {
         source: io::Error,
     },
     /// This operating system has no evalbox backend in this build.
-    #[error("evalbox needs Linux; on this system it runs inside a virtual machine, which this build does not have")]
+    #[error(
+        "evalbox needs Linux; on this system it runs inside a virtual machine, which this build does not have"
+    )]
     Platform,
 }
 
@@ -200,7 +204,9 @@ pub enum Machine {
         errno: i32,
     },
     /// `EBUSY`: a listener is installed already.
-    #[error("this process already runs under a seccomp listener, and the kernel allows one: evalbox can't run inside a supervised sandbox")]
+    #[error(
+        "this process already runs under a seccomp listener, and the kernel allows one: evalbox can't run inside a supervised sandbox"
+    )]
     NestedListener,
     /// Capabilities could not be given up.
     #[error("the daemon could not give up its capabilities: {}", crate::error::errno_text(*.errno))]
@@ -358,6 +364,21 @@ impl From<LaunchError> for Box<Error> {
 pub fn errno_text(errno: i32) -> String {
     let errno = nix::errno::Errno::from_raw(errno);
     format!("{errno:?}: {}", errno.desc())
+}
+
+/// An error and its causes, on one line if none of them has more.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Transparent layers say what they hold.
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 fn join_paths(paths: &[PathBuf]) -> String {

@@ -11,8 +11,11 @@ compile_error!("evalbox needs Linux");
 
 #[cfg(feature = "python")]
 mod bindings;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod client;
 mod daemon;
+pub mod doctor;
 pub mod error;
 mod guard;
 pub mod isolation;
@@ -23,6 +26,7 @@ mod spawn;
 mod sys;
 mod wire;
 
+pub use doctor::{Doctor, doctor};
 pub use error::{Error, Result};
 pub use isolation::filter::build_whitelist_filter;
 pub use plan::{CheckedPlan, Limits, Plan, Sink, Stdin};

@@ -63,19 +63,14 @@ fn payload_list_is_current() {
     if env::var_os("EVALBOX_UPDATE").is_some() {
         fs::write(&path, wanted).unwrap();
     } else if fs::read_to_string(&path).unwrap_or_default() != wanted {
-        panic!(
-            "{} is out of date: run this test with EVALBOX_UPDATE=1",
-            path.display()
-        );
+        panic!("{} is out of date: run this test with EVALBOX_UPDATE=1", path.display());
     }
 }
 
 /// Not a test of its own: what [`launch`] starts, told what to do by the environment.
 #[test]
 fn worker() {
-    let Some(mode) = env::var("EVALBOX_ESCAPES_MODE")
-        .ok()
-        .and_then(|name| Mode::by_name(&name))
+    let Some(mode) = env::var("EVALBOX_ESCAPES_MODE").ok().and_then(|name| Mode::by_name(&name))
     else {
         return;
     };
@@ -84,22 +79,9 @@ fn worker() {
         docker_profile::install().expect("installing the filter");
     }
     let rows = examine_all(mode);
-    println!(
-        "{} payloads, {}:\n{}",
-        rows.len(),
-        mode.name(),
-        table(&rows)
-    );
-    let failures: Vec<_> = rows
-        .into_iter()
-        .filter(|row| !row.problems.is_empty())
-        .collect();
-    assert!(
-        failures.is_empty(),
-        "{} of them failed:\n{}",
-        failures.len(),
-        table(&failures)
-    );
+    println!("{} payloads, {}:\n{}", rows.len(), mode.name(), table(&rows));
+    let failures: Vec<_> = rows.into_iter().filter(|row| !row.problems.is_empty()).collect();
+    assert!(failures.is_empty(), "{} of them failed:\n{}", failures.len(), table(&failures));
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -159,12 +141,8 @@ const LAYERS: &[&str] = &[
 
 impl Payload {
     fn parse(path: &Path) -> Payload {
-        let list = |value: &str| {
-            value
-                .split(',')
-                .map(|word| word.trim().to_owned())
-                .collect::<Vec<_>>()
-        };
+        let list =
+            |value: &str| value.split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>();
         let mut payload = Payload {
             name: path.file_stem().unwrap().to_str().unwrap().to_owned(),
             escape: String::new(),
@@ -197,17 +175,10 @@ impl Payload {
                 _ => panic!("{}: what does {line:?} mean?", path.display()),
             }
         }
-        assert!(
-            !payload.escape.is_empty(),
-            "{} doesn't say what it tries",
-            path.display()
-        );
+        assert!(!payload.escape.is_empty(), "{} doesn't say what it tries", path.display());
         assert!(
             !payload.layers.is_empty()
-                && payload
-                    .layers
-                    .iter()
-                    .all(|layer| LAYERS.contains(&&**layer)),
+                && payload.layers.iter().all(|layer| LAYERS.contains(&&**layer)),
             "{} doesn't say which layer should stop it",
             path.display()
         );
@@ -279,18 +250,9 @@ fn readme(payloads: &[Payload]) -> String {
     for payload in payloads {
         let mut notes = Vec::new();
         notes.extend(payload.needs.iter().map(|need| format!("{need} only")));
-        notes.extend(
-            payload
-                .skip_outside
-                .iter()
-                .map(|reason| format!("not run outside: {reason}")),
-        );
-        notes.extend(
-            payload
-                .works_inside
-                .iter()
-                .map(|reason| format!("works inside: {reason}")),
-        );
+        notes
+            .extend(payload.skip_outside.iter().map(|reason| format!("not run outside: {reason}")));
+        notes.extend(payload.works_inside.iter().map(|reason| format!("works inside: {reason}")));
         let escape = payload.escape.replace('|', "\\|");
         let notes = notes.join("; ").replace('|', "\\|");
         writeln!(
@@ -310,11 +272,8 @@ fn compiled() -> &'static Path {
     DIR.get_or_init(|| {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("payloads");
         fs::create_dir_all(&dir).unwrap();
-        let modified = |path: &Path| {
-            fs::metadata(path)
-                .and_then(|metadata| metadata.modified())
-                .ok()
-        };
+        let modified =
+            |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
         let newest_header = fs::read_dir(payload_dir())
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -324,10 +283,7 @@ fn compiled() -> &'static Path {
         let stale: Vec<_> = payloads()
             .into_iter()
             .map(|payload| {
-                (
-                    payload_dir().join(&payload.name).with_extension("c"),
-                    dir.join(&payload.name),
-                )
+                (payload_dir().join(&payload.name).with_extension("c"), dir.join(&payload.name))
             })
             .filter(|(source, program)| modified(program) < modified(source).max(newest_header))
             .collect();
@@ -339,11 +295,7 @@ fn compiled() -> &'static Path {
                 .output()
                 .expect("the payloads need a C compiler named cc");
             let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(
-                output.status.success(),
-                "{} doesn't compile:\n{errors}",
-                source.display()
-            );
+            assert!(output.status.success(), "{} doesn't compile:\n{errors}", source.display());
             fs::rename(fresh, program).unwrap();
         });
         dir
@@ -357,15 +309,10 @@ fn compiled() -> &'static Path {
 fn launch(mode: Mode) {
     // A program can't be executed while the fork of another thread has it open for writing.
     static STAGING: Mutex<()> = Mutex::new(());
-    let staging = STAGING
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let staging = STAGING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
 
     // Everything is copied to where another user can read it.
-    let stage = tempfile::Builder::new()
-        .prefix("evalbox-escapes-")
-        .tempdir()
-        .unwrap();
+    let stage = tempfile::Builder::new().prefix("evalbox-escapes-").tempdir().unwrap();
     let at = |name: &str| stage.path().join(name);
     let set_mode =
         |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -384,10 +331,7 @@ fn launch(mode: Mode) {
 
     let mut command = if mode == Mode::OrdinaryUser {
         let mut command = Command::new("setpriv");
-        command.args([
-            format!("--reuid={ORDINARY_USER}"),
-            format!("--regid={ORDINARY_USER}"),
-        ]);
+        command.args([format!("--reuid={ORDINARY_USER}"), format!("--regid={ORDINARY_USER}")]);
         command.arg("--clear-groups").arg(at("escapes"));
         command
     } else {
@@ -428,21 +372,21 @@ fn launch(mode: Mode) {
 
     let report = fs::read_to_string(at("report")).unwrap_or_default();
     println!("{report}");
-    let left: Vec<_> = fs::read_dir(at("tmp"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    // The daemon notices the worker's end, ends its guards, and cleans up.
+    let entries = || -> Vec<_> {
+        fs::read_dir(at("tmp")).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    };
+    let mut left = entries();
+    for _ in 0..100 {
+        if left.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        left = entries();
+    }
     let status = status.map_or("timed out".to_owned(), |status| status.to_string());
-    assert!(
-        status == "exit status: 0",
-        "{} failed, see above: {status}",
-        mode.name()
-    );
-    assert!(
-        left.is_empty(),
-        "{}: left behind in TMPDIR: {left:?}",
-        mode.name()
-    );
+    assert!(status == "exit status: 0", "{} failed, see above: {status}", mode.name());
+    assert!(left.is_empty(), "{}: left behind in TMPDIR: {left:?}", mode.name());
     stage.close().unwrap();
 }
 
@@ -533,12 +477,7 @@ mod docker_profile {
     const RETURN: u16 = 0x06;
 
     fn op(code: u16, k: u32, yes: u8, no: u8) -> libc::sock_filter {
-        libc::sock_filter {
-            code,
-            jt: yes,
-            jf: no,
-            k,
-        }
+        libc::sock_filter { code, jt: yes, jf: no, k }
     }
 
     pub(super) fn install() -> io::Result<()> {
@@ -555,10 +494,7 @@ mod docker_profile {
             op(RETURN, REFUSE, 0, 0),
             op(RETURN, ALLOW, 0, 0),
         ]);
-        let program = libc::sock_fprog {
-            len: program.len() as u16,
-            filter: program.as_mut_ptr(),
-        };
+        let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
         // SAFETY: the program outlives the call, and a filter that refuses calls breaks no memory.
         unsafe {
             if !is_root() {
@@ -599,18 +535,14 @@ struct Row {
 
 fn examine_all(mode: Mode) -> Vec<Row> {
     let only = env::var("EVALBOX_ESCAPES_ONLY").ok();
-    let chosen = |name: &str| {
-        only.as_deref()
-            .is_none_or(|only| only.split(',').any(|one| one == name))
-    };
+    let chosen =
+        |name: &str| only.as_deref().is_none_or(|only| only.split(',').any(|one| one == name));
     let list: Vec<_> = payloads()
         .into_iter()
         .filter(|payload| payload.applies() && chosen(&payload.name))
         .collect();
     let bin = PathBuf::from(env::var_os("EVALBOX_ESCAPES_BIN").unwrap());
-    in_parallel(&list, |payload| {
-        examine(payload, &bin.join(&payload.name), mode)
-    })
+    in_parallel(&list, |payload| examine(payload, &bin.join(&payload.name), mode))
 }
 
 fn examine(payload: &Payload, program: &Path, mode: Mode) -> Row {
@@ -641,13 +573,7 @@ fn examine(payload: &Payload, program: &Path, mode: Mode) -> Row {
     if payload.works_inside.is_some() && inside.0 == Verdict::Blocked {
         problems.push("is said to work inside, but doesn't".to_owned());
     }
-    Row {
-        name: payload.name.clone(),
-        layers: payload.layers.join(", "),
-        outside,
-        inside,
-        problems,
-    }
+    Row { name: payload.name.clone(), layers: payload.layers.join(", "), outside, inside, problems }
 }
 
 fn verdict_of(code: i32) -> Verdict {
@@ -698,20 +624,14 @@ fn run_outside(payload: &Payload, program: &Path) -> (Verdict, String) {
 fn run_inside(payload: &Payload, program: &Path, problems: &mut Vec<String>) -> (Verdict, String) {
     let fixture = Fixture::new();
     let before = fixture.state();
-    let words = [OsString::from(program)]
-        .into_iter()
-        .chain(fixture.arguments.iter().cloned());
+    let words = [OsString::from(program)].into_iter().chain(fixture.arguments.iter().cloned());
     let mut plan = Plan::new(words)
         .execute(program)
         .read(fixture.ro())
         .write(fixture.ws())
         .cwd(fixture.ws())
         .timeout(Duration::from_secs(10))
-        .limits(Limits {
-            memory: Some(256 << 20),
-            tasks: Some(64),
-            ..Limits::default()
-        });
+        .limits(Limits { memory: Some(256 << 20), tasks: Some(64), ..Limits::default() });
     for grant in &payload.grants {
         plan = plan.read(grant);
     }
@@ -734,19 +654,13 @@ fn run_inside(payload: &Payload, program: &Path, problems: &mut Vec<String>) -> 
     };
 
     // Whatever the payload believes, look for ourselves.
-    if !within(Duration::from_millis(100), || {
-        fixture.survivors().is_empty()
-    }) {
+    if !within(Duration::from_millis(100), || fixture.survivors().is_empty()) {
         problems.push(format!("survivors: {:?}", fixture.survivors()));
     }
     if payload.proof_is_marker && verdict == Verdict::Worked {
         let marker = fixture.ws().join("marker");
         let made = within(Duration::from_millis(900), || marker.exists());
-        verdict = if made {
-            Verdict::Worked
-        } else {
-            Verdict::Blocked
-        };
+        verdict = if made { Verdict::Worked } else { Verdict::Blocked };
     }
     let after = fixture.state();
     for (what, value) in &before {
@@ -762,12 +676,7 @@ fn run_inside(payload: &Payload, program: &Path, problems: &mut Vec<String>) -> 
             .map(|what| format!("{what} appeared")),
     );
     problems.extend(fixture.forbidden_in_workspace());
-    problems.extend(
-        fixture
-            .contacts()
-            .into_iter()
-            .map(|server| format!("{server} was contacted")),
-    );
+    problems.extend(fixture.contacts().into_iter().map(|server| format!("{server} was contacted")));
 
     let mut note = last_line(&output.stderr);
     if counts_as_blocked {
@@ -787,11 +696,7 @@ fn table(rows: &[Row]) -> String {
         };
         // The payload's own first word says the same again.
         let note = note.split_once(": ").map_or(&**note, |(_, rest)| rest);
-        if note.is_empty() {
-            word.to_owned()
-        } else {
-            format!("{word} ({note})")
-        }
+        if note.is_empty() { word.to_owned() } else { format!("{word} ({note})") }
     };
     let mut text = String::new();
     let mut line = |cells: [&str; 4], problems: &[String]| {
@@ -803,15 +708,7 @@ fn table(rows: &[Row]) -> String {
     };
     line(["payload", "outside", "inside", "layer"], &[]);
     for row in rows {
-        line(
-            [
-                &row.name,
-                &show(&row.outside),
-                &show(&row.inside),
-                &row.layers,
-            ],
-            &row.problems,
-        );
+        line([&row.name, &show(&row.outside), &show(&row.inside), &row.layers], &row.problems);
     }
     text
 }
@@ -853,10 +750,7 @@ impl Fixture {
             chown(at("ro/foreign.txt"), Some(FOREIGN_USER), Some(FOREIGN_USER)).unwrap();
         }
 
-        let servers = Servers::start(
-            &at("out"),
-            dir.path().file_name().unwrap().to_str().unwrap(),
-        );
+        let servers = Servers::start(&at("out"), dir.path().file_name().unwrap().to_str().unwrap());
         let victim = Victim::start(&at("out"));
         let mut arguments: Vec<OsString> = Vec::new();
         for name in ["out", "ro", "ws"] {
@@ -867,12 +761,7 @@ impl Fixture {
         arguments.extend(servers.arguments.iter().map(OsString::from));
         arguments.push(format!("vpid={}", victim.child.id()).into());
         arguments.push(format!("vstack={:x}", victim.stack).into());
-        Fixture {
-            dir,
-            arguments,
-            servers,
-            victim,
-        }
+        Fixture { dir, arguments, servers, victim }
     }
 
     fn out(&self) -> PathBuf {
@@ -903,16 +792,10 @@ impl Fixture {
                     format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec()),
                 );
                 // Changes with whatever else may change.
-                note(
-                    "change time",
-                    format!("{}.{:09}", metadata.ctime(), metadata.ctime_nsec()),
-                );
+                note("change time", format!("{}.{:09}", metadata.ctime(), metadata.ctime_nsec()));
                 if metadata.is_file() {
                     let content = fs::read(path).unwrap_or_default();
-                    note(
-                        "content",
-                        format!("{:?}", String::from_utf8_lossy(&content)),
-                    );
+                    note("content", format!("{:?}", String::from_utf8_lossy(&content)));
                     note("attributes", attributes(path));
                 }
             });
@@ -980,13 +863,7 @@ fn c_path(path: &Path) -> CString {
 fn set_attribute(path: &Path, name: &std::ffi::CStr, value: &[u8]) {
     // SAFETY: all pointers are valid for the lengths given.
     unsafe {
-        libc::setxattr(
-            c_path(path).as_ptr(),
-            name.as_ptr(),
-            value.as_ptr().cast(),
-            value.len(),
-            0,
-        )
+        libc::setxattr(c_path(path).as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0)
     };
 }
 
@@ -996,20 +873,14 @@ fn attributes(path: &Path) -> String {
     // SAFETY: the buffer is as long as we say.
     let length = unsafe { libc::listxattr(path.as_ptr(), names.as_mut_ptr().cast(), names.len()) };
     let mut text = String::new();
-    for name in names[..length.max(0) as usize]
-        .split(|&byte| byte == 0)
-        .filter(|name| !name.is_empty())
+    for name in
+        names[..length.max(0) as usize].split(|&byte| byte == 0).filter(|name| !name.is_empty())
     {
         let mut value = [0u8; 256];
         let name = CString::new(name).unwrap();
         // SAFETY: the buffer is as long as we say.
         let length = unsafe {
-            libc::getxattr(
-                path.as_ptr(),
-                name.as_ptr(),
-                value.as_mut_ptr().cast(),
-                value.len(),
-            )
+            libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len())
         };
         let value = String::from_utf8_lossy(&value[..length.max(0) as usize]).into_owned();
         write!(text, "{}={value:?} ", name.to_string_lossy()).unwrap();
@@ -1054,11 +925,7 @@ impl Victim {
         let stack = maps.lines().find(|line| line.ends_with("[stack]")).unwrap();
         let end = stack.split(['-', ' ']).nth(1).unwrap();
         let stack = u64::from_str_radix(end, 16).unwrap() - 4096;
-        Victim {
-            child,
-            pipe: reader.into(),
-            stack,
-        }
+        Victim { child, pipe: reader.into(), stack }
     }
 
     fn state(&self) -> BTreeMap<String, String> {
@@ -1071,48 +938,25 @@ impl Victim {
         let mut note = |what: &str, value: String| state.insert(format!("victim's {what}"), value);
         for line in read("status").lines() {
             let (key, value) = line.split_once(':').unwrap_or((line, ""));
-            if [
-                "SigPnd",
-                "ShdPnd",
-                "Cpus_allowed",
-                "TracerPid",
-                "Uid",
-                "Threads",
-            ]
-            .contains(&key)
-            {
+            if ["SigPnd", "ShdPnd", "Cpus_allowed", "TracerPid", "Uid", "Threads"].contains(&key) {
                 note(key, value.trim().to_owned());
             }
         }
         for line in read("limits").lines() {
             let (what, values) = line.split_at(line.len().min(26));
-            note(
-                what.trim(),
-                values.split_whitespace().collect::<Vec<_>>().join(" "),
-            );
+            note(what.trim(), values.split_whitespace().collect::<Vec<_>>().join(" "));
         }
         note("oom_score_adj", read("oom_score_adj"));
         let stat = read("stat");
-        let fields: Vec<_> = stat
-            .rsplit(')')
-            .next()
-            .unwrap()
-            .split_whitespace()
-            .collect();
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         // Counted from the field after the name, which proc(5) numbers 3.
         for (what, number) in [("priority", 18), ("nice", 19), ("policy", 41)] {
             note(what, fields.get(number - 3).unwrap_or(&"gone").to_string());
         }
-        note(
-            "being alive",
-            (fields.first().is_some_and(|state| *state != "Z")).to_string(),
-        );
+        note("being alive", (fields.first().is_some_and(|state| *state != "Z")).to_string());
         // SAFETY: plain numbers in, a number out; FIONREAD writes one int.
         unsafe {
-            note(
-                "ioprio",
-                libc::syscall(libc::SYS_ioprio_get, 1, pid).to_string(),
-            );
+            note("ioprio", libc::syscall(libc::SYS_ioprio_get, 1, pid).to_string());
             let mut waiting: libc::c_int = -1;
             libc::ioctl(self.pipe.as_raw_fd(), libc::FIONREAD, &mut waiting);
             note("bytes in its pipe", waiting.to_string());
@@ -1150,28 +994,16 @@ impl Servers {
         for name in ["tcp", "tcp2"] {
             let listener = TcpListener::bind(loopback).unwrap();
             arguments.push(format!("{name}={}", listener.local_addr().unwrap().port()));
-            list.push(Server {
-                name,
-                fd: listener.into(),
-                listens: true,
-            });
+            list.push(Server { name, fd: listener.into(), listens: true });
         }
         // A kernel without MPTCP leaves its payloads nothing to try.
         if let Ok((fd, port)) = mptcp_listener() {
             arguments.push(format!("mptcp={port}"));
-            list.push(Server {
-                name: "mptcp",
-                fd,
-                listens: true,
-            });
+            list.push(Server { name: "mptcp", fd, listens: true });
         }
         let udp = UdpSocket::bind(loopback).unwrap();
         arguments.push(format!("udp={}", udp.local_addr().unwrap().port()));
-        list.push(Server {
-            name: "udp",
-            fd: udp.into(),
-            listens: false,
-        });
+        list.push(Server { name: "udp", fd: udp.into(), listens: false });
 
         let path = dir.join("stream.sock");
         list.push(Server {
@@ -1190,11 +1022,7 @@ impl Servers {
         let name = format!("evalbox-{}-{unique}", std::process::id());
         let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
         let listener = UnixListener::bind_addr(&address).unwrap();
-        list.push(Server {
-            name: "abstract",
-            fd: listener.into(),
-            listens: true,
-        });
+        list.push(Server { name: "abstract", fd: listener.into(), listens: true });
         arguments.push(format!("abstract={name}"));
 
         let stopping = Arc::new(AtomicBool::new(false));
@@ -1203,12 +1031,7 @@ impl Servers {
             let (stopping, contacts) = (stopping.clone(), contacts.clone());
             move || serve(list, &stopping, &contacts)
         });
-        Servers {
-            arguments,
-            stopping,
-            contacts,
-            thread: Mutex::new(Some(thread)),
-        }
+        Servers { arguments, stopping, contacts, thread: Mutex::new(Some(thread)) }
     }
 
     /// Ends the service and says who was contacted, up to the last packet that had arrived.
@@ -1236,20 +1059,11 @@ fn serve(servers: Vec<Server>, stopping: &AtomicBool, contacts: &Mutex<Vec<&'sta
             .iter()
             .map(|server| server.fd.as_raw_fd())
             .chain(clients.iter().map(|client| client.as_raw_fd()));
-        let mut polled: Vec<_> = fds
-            .map(|fd| libc::pollfd {
-                fd,
-                events: libc::POLLIN,
-                revents: 0,
-            })
-            .collect();
+        let mut polled: Vec<_> =
+            fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
         // SAFETY: the array is as long as we say.
         let ready = unsafe {
-            libc::poll(
-                polled.as_mut_ptr(),
-                polled.len() as libc::nfds_t,
-                if last { 0 } else { 5 },
-            )
+            libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, if last { 0 } else { 5 })
         };
         if ready <= 0 && last {
             return;
@@ -1269,21 +1083,13 @@ fn serve(servers: Vec<Server>, stopping: &AtomicBool, contacts: &Mutex<Vec<&'sta
             .collect();
         let mut gone = gone.into_iter();
         clients.retain(|_| !gone.next().unwrap());
-        for (poll, server) in at_servers
-            .iter()
-            .zip(&servers)
-            .filter(|(poll, _)| poll.revents != 0)
+        for (poll, server) in at_servers.iter().zip(&servers).filter(|(poll, _)| poll.revents != 0)
         {
             contacts.lock().unwrap().push(server.name);
             if server.listens {
                 // SAFETY: a descriptor just made, owned from here.
                 let fd = unsafe {
-                    libc::accept4(
-                        poll.fd,
-                        ptr::null_mut(),
-                        ptr::null_mut(),
-                        libc::SOCK_CLOEXEC,
-                    )
+                    libc::accept4(poll.fd, ptr::null_mut(), ptr::null_mut(), libc::SOCK_CLOEXEC)
                 };
                 if fd >= 0 {
                     // SAFETY: as above.
@@ -1306,23 +1112,9 @@ fn echo_datagram(fd: RawFd) {
         let mut peer: libc::sockaddr_storage = zeroed();
         let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
         let peer = ptr::from_mut(&mut peer).cast::<libc::sockaddr>();
-        let n = libc::recvfrom(
-            fd,
-            buffer.as_mut_ptr().cast(),
-            buffer.len(),
-            0,
-            peer,
-            &mut length,
-        );
+        let n = libc::recvfrom(fd, buffer.as_mut_ptr().cast(), buffer.len(), 0, peer, &mut length);
         if n > 0 && length > size_of::<libc::sa_family_t>() as libc::socklen_t {
-            libc::sendto(
-                fd,
-                buffer.as_ptr().cast(),
-                n as usize,
-                libc::MSG_NOSIGNAL,
-                peer,
-                length,
-            );
+            libc::sendto(fd, buffer.as_ptr().cast(), n as usize, libc::MSG_NOSIGNAL, peer, length);
         }
     }
 }
@@ -1331,11 +1123,7 @@ fn mptcp_listener() -> io::Result<(OwnedFd, u16)> {
     const IPPROTO_MPTCP: libc::c_int = 262;
     // SAFETY: the address is a plain structure of the length given.
     unsafe {
-        let fd = libc::socket(
-            libc::AF_INET,
-            libc::SOCK_STREAM | libc::SOCK_CLOEXEC,
-            IPPROTO_MPTCP,
-        );
+        let fd = libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, IPPROTO_MPTCP);
         check(fd)?;
         let fd = OwnedFd::from_raw_fd(fd);
         let mut address: libc::sockaddr_in = zeroed();
@@ -1346,10 +1134,7 @@ fn mptcp_listener() -> io::Result<(OwnedFd, u16)> {
         check(libc::bind(fd.as_raw_fd(), pointer, length))?;
         check(libc::listen(fd.as_raw_fd(), 16))?;
         check(libc::getsockname(fd.as_raw_fd(), pointer, &mut length))?;
-        Ok((
-            fd,
-            u16::from_be((*pointer.cast::<libc::sockaddr_in>()).sin_port),
-        ))
+        Ok((fd, u16::from_be((*pointer.cast::<libc::sockaddr_in>()).sin_port)))
     }
 }
 
@@ -1362,11 +1147,7 @@ fn is_root() -> bool {
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn within(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
@@ -1401,20 +1182,14 @@ fn wait_for(child: &mut Child, limit: Duration) -> Option<std::process::ExitStat
 }
 
 fn last_line(text: &[u8]) -> String {
-    String::from_utf8_lossy(text)
-        .lines()
-        .last()
-        .unwrap_or_default()
-        .to_owned()
+    String::from_utf8_lossy(text).lines().last().unwrap_or_default().to_owned()
 }
 
 /// Maps over a list on a few threads; the results keep its order.
 fn in_parallel<T: Sync, R: Send>(list: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());
-    let threads = thread::available_parallelism()
-        .map_or(2, |count| count.get())
-        .clamp(2, 8);
+    let threads = thread::available_parallelism().map_or(2, |count| count.get()).clamp(2, 8);
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {

@@ -18,7 +18,7 @@ use super::find;
 use crate::daemon::{SERVE, VERSION};
 use crate::error::{Error, Result, SessionError, Unavailable};
 use crate::plan::Confinement;
-use crate::sys::channel::{Channel, Received};
+use crate::sys::channel::{Channel, Inbox, Received};
 use crate::sys::entry::DAEMON_NAME;
 use crate::sys::process::spawn_with_channel;
 use crate::wire::{Greeting, Hello, ToDaemon, decode, encode};
@@ -37,7 +37,7 @@ pub(crate) struct Daemon {
     channel: Channel,
     pub(crate) hello: Hello,
     pub(crate) path: PathBuf,
-    pool: Mutex<HashMap<Confinement, Ready>>,
+    pool: Mutex<HashMap<Arc<Confinement>, Ready>>,
     spares: bool,
 }
 
@@ -91,6 +91,12 @@ impl Daemon {
         Ok(daemon)
     }
 
+    /// Starts a daemon that makes no sandbox in advance.
+    #[cfg(feature = "cli")]
+    pub(crate) fn without_spares() -> Result<Self> {
+        Self::start(false)
+    }
+
     fn start(spares: bool) -> Result<Self> {
         let path = find::daemon()?;
         let (ours, theirs) = Channel::pair().map_err(no_descriptors)?;
@@ -102,8 +108,8 @@ impl Daemon {
         let temp = std::env::var_os("TMPDIR").map(|dir| [b"TMPDIR=", dir.as_bytes()].concat());
         let env: Vec<CString> = temp.into_iter().filter_map(|v| CString::new(v).ok()).collect();
         let channel = theirs.as_fd().as_raw_fd();
-        let child = spawn_with_channel(&program, &[DAEMON_NAME, SERVE], &env, channel)
-            .map_err(failed)?;
+        let child =
+            spawn_with_channel(&program, &[DAEMON_NAME, SERVE], &env, channel).map_err(failed)?;
         drop(theirs);
         let greeting = read_greeting(&ours);
         // The child has forked the daemon and ended, or it is no daemon.
@@ -124,7 +130,11 @@ impl Daemon {
     }
 
     /// A channel to a sandbox of this kind. `ready`: one made in advance, if there is one.
-    pub(crate) fn sandbox(&self, confinement: &Confinement, ready: bool) -> Result<(Channel, bool)> {
+    pub(crate) fn sandbox(
+        &self,
+        confinement: &Confinement,
+        ready: bool,
+    ) -> Result<(Channel, bool)> {
         if ready {
             let mut pool = lock(&self.pool);
             if let Some(kind) = pool.get_mut(confinement) {
@@ -138,7 +148,7 @@ impl Daemon {
     }
 
     /// Makes sandboxes of this kind in advance, since it has been used.
-    pub(crate) fn keep_ready(&self, confinement: &Confinement) {
+    pub(crate) fn keep_ready(&self, confinement: &Arc<Confinement>) {
         if !self.spares {
             return;
         }
@@ -146,7 +156,7 @@ impl Daemon {
         if !pool.contains_key(confinement) {
             make_room(&mut pool);
             let kind = Ready { channels: Vec::new(), used: Instant::now() };
-            pool.insert(confinement.clone(), kind);
+            pool.insert(Arc::clone(confinement), kind);
         }
         let Some(kind) = pool.get_mut(confinement) else { return };
         while kind.channels.len() < SPARES {
@@ -154,11 +164,6 @@ impl Daemon {
             let Ok(channel) = self.arm(confinement) else { return };
             kind.channels.insert(0, channel);
         }
-    }
-
-    /// Whether a kind has been used before.
-    pub(crate) fn knows(&self, confinement: &Confinement) -> bool {
-        lock(&self.pool).contains_key(confinement)
     }
 
     fn arm(&self, confinement: &Confinement) -> Result<Channel> {
@@ -194,13 +199,13 @@ impl Daemon {
     }
 }
 
-fn make_room(pool: &mut HashMap<Confinement, Ready>) {
+fn make_room(pool: &mut HashMap<Arc<Confinement>, Ready>) {
     let with_spares = pool.values().filter(|kind| !kind.channels.is_empty()).count();
-    let oldest = |pool: &HashMap<Confinement, Ready>, spares: bool| {
+    let oldest = |pool: &HashMap<Arc<Confinement>, Ready>, spares: bool| {
         pool.iter()
             .filter(|(_, kind)| !spares || !kind.channels.is_empty())
             .min_by_key(|(_, kind)| kind.used)
-            .map(|(confinement, _)| confinement.clone())
+            .map(|(confinement, _)| Arc::clone(confinement))
     };
     if with_spares >= KINDS
         && let Some(key) = oldest(pool, true)
@@ -225,10 +230,10 @@ fn read_greeting(channel: &Channel) -> Option<Greeting> {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => return None,
         }
-        let (mut message, mut fds) = (Vec::new(), Vec::new());
-        match channel.receive(&mut message, &mut fds, false) {
-            Ok(Received::Message) => return decode(&message).ok(),
-            Ok(Received::Nothing) | Err(Errno::EINTR) => {}
+        let mut inbox = Inbox::default();
+        match channel.receive(&mut inbox) {
+            Ok(Received::Message) => return decode(inbox.message()).ok(),
+            Ok(Received::Nothing) => {}
             Ok(Received::Closed) | Err(_) => return None,
         }
     }

@@ -134,7 +134,8 @@ impl Tree {
         for pid in &self.pids {
             let Ok(statm) = fs::read_to_string(format!("/proc/{pid}/statm")) else { continue };
             let mut fields = statm.split_ascii_whitespace().skip(1).map(|f| f.parse().unwrap_or(0));
-            let (all, shared): (u64, u64) = (fields.next().unwrap_or(0), fields.next().unwrap_or(0));
+            let (all, shared): (u64, u64) =
+                (fields.next().unwrap_or(0), fields.next().unwrap_or(0));
             resident += all * page;
             private += all.saturating_sub(shared) * page;
         }
@@ -220,7 +221,9 @@ impl Count {
             let Ok(stat) = fstatat(dir.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW) else {
                 continue;
             };
-            if stat.st_nlink <= 1 || entry.file_type() == Some(Type::Directory) || self.seen.insert(stat.st_ino)
+            if stat.st_nlink <= 1
+                || entry.file_type() == Some(Type::Directory)
+                || self.seen.insert(stat.st_ino)
             {
                 self.bytes =
                     self.bytes.saturating_add(u64::try_from(stat.st_blocks).unwrap_or(0) * 512);
@@ -252,8 +255,7 @@ mod tests {
     #[test]
     fn a_tree_is_found_and_its_memory_and_time_are_read() {
         let script = "x=$(head -c 3000000 /dev/zero | tr '\\0' x); sleep 60 & wait";
-        let mut child =
-            std::process::Command::new("bash").args(["-c", script]).spawn().unwrap();
+        let mut child = std::process::Command::new("bash").args(["-c", script]).spawn().unwrap();
         let me = nix::unistd::getpid().as_raw();
         std::thread::sleep(Duration::from_millis(500));
         let tree = Tree::below(me);
@@ -263,7 +265,10 @@ mod tests {
         assert!(only.memory(None) > 2_000_000);
         assert!(only.memory(Some(1)) > 2_000_000, "the exact sum");
         for pid in tree.pids {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+            let _ = nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(pid),
+                nix::sys::signal::Signal::SIGKILL,
+            );
         }
         child.wait().unwrap();
     }

@@ -41,7 +41,9 @@ pub(crate) fn main() -> ! {
     match fork_single_threaded() {
         Ok(Side::Child) => {}
         Ok(Side::Parent(_)) => exit_now(0),
-        Err(errno) => greet_failure(&channel, Machine::Start { what: "fork".into(), errno: errno as i32 }),
+        Err(errno) => {
+            greet_failure(&channel, Machine::Start { what: "fork".into(), errno: errno as i32 })
+        }
     }
     let server = match start(&channel) {
         Ok(server) => server,

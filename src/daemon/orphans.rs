@@ -32,7 +32,9 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
     let mut found: HashSet<i32> = HashSet::new();
     for task in tasks.flatten() {
         match fs::read_to_string(task.path().join("children")) {
-            Ok(list) => found.extend(list.split_ascii_whitespace().filter_map(|p| p.parse::<i32>().ok())),
+            Ok(list) => {
+                found.extend(list.split_ascii_whitespace().filter_map(|p| p.parse::<i32>().ok()))
+            }
             // Kernels without CONFIG_PROC_CHILDREN.
             Err(_) => return children_by_parent(pid),
         }

@@ -11,8 +11,7 @@ use crate::sys::{landlock, pidfd, seccomp};
 
 /// Fails if a sandbox can't be held here at all.
 pub(crate) fn kernel(any: BorrowedFd<'_>) -> Result<Kernel, Machine> {
-    let landlock =
-        landlock::abi().map_err(|errno| Machine::NoLandlock { errno: errno as i32 })?;
+    let landlock = landlock::abi().map_err(|errno| Machine::NoLandlock { errno: errno as i32 })?;
     if landlock == 0 {
         return Err(Machine::NoLandlock { errno: Errno::EOPNOTSUPP as i32 });
     }

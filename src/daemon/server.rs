@@ -18,10 +18,11 @@ use crate::error::{LaunchError, Machine};
 use crate::guard::{self, Setup};
 use crate::isolation::abi::Kernel;
 use crate::isolation::filter::{Arch, compile, sock_filter};
+use crate::isolation::landlock::SystemGrants;
 use crate::isolation::syscalls::{Profile, rule_set};
 use crate::plan::Confinement;
 use crate::spawn::workspace::{Workspace, remove};
-use crate::sys::channel::{Channel, Received};
+use crate::sys::channel::{Channel, Inbox, Received};
 use crate::sys::process::{Side, fork_single_threaded, reap, set_name};
 use crate::wire::{Frame, Hello, ToDaemon, ToMeter, decode, encode};
 
@@ -52,6 +53,8 @@ pub(crate) struct Server {
     signals: SignalFd,
     guards: HashMap<i32, Guard>,
     filters: Vec<(Profile, Vec<sock_filter>)>,
+    system: SystemGrants,
+    inbox: Inbox,
     serial: u64,
 }
 
@@ -71,6 +74,8 @@ impl Server {
             signals,
             guards: HashMap::new(),
             filters: Vec::new(),
+            system: SystemGrants::default(),
+            inbox: Inbox::default(),
             serial: 0,
         })
     }
@@ -135,11 +140,10 @@ impl Server {
 
     fn hear_host(&mut self, channel: Channel) -> Option<Channel> {
         loop {
-            let (mut message, mut fds) = (Vec::new(), Vec::new());
-            match channel.receive(&mut message, &mut fds, false) {
-                Ok(Received::Message) => match decode(&message) {
+            match channel.receive(&mut self.inbox) {
+                Ok(Received::Message) => match decode(self.inbox.message()) {
                     Ok(ToDaemon::Arm(confinement)) => {
-                        if let Some(host) = fds.pop() {
+                        if let Some(host) = self.inbox.fds.pop() {
                             self.arm(&channel, Channel::from_fd(host), confinement);
                         }
                     }
@@ -149,7 +153,7 @@ impl Server {
                     }
                     Err(_) => return None,
                 },
-                Ok(Received::Nothing) | Err(Errno::EINTR) => return Some(channel),
+                Ok(Received::Nothing) => return Some(channel),
                 Ok(Received::Closed) | Err(_) => return None,
             }
         }
@@ -175,6 +179,9 @@ impl Server {
             move |errno: Errno| LaunchError::Resources { what: what.into(), errno: errno as i32 }
         };
         let profile = self.profile(&confinement);
+        if confinement.system {
+            self.system.refresh();
+        }
         let filter = self.filter(&profile)?;
         self.serial += 1;
         let name = self.serial.to_string();
@@ -198,6 +205,7 @@ impl Server {
                     daemon,
                     workspace,
                     confinement,
+                    system: std::mem::take(&mut self.system),
                     kernel: self.kernel,
                     profile,
                     filter,
@@ -236,7 +244,8 @@ impl Server {
         if let Some((_, filter)) = self.filters.iter().find(|(known, _)| known == profile) {
             return Ok(filter.clone());
         }
-        let layer = |errno: Errno| LaunchError::Layer { layer: "seccomp".into(), errno: errno as i32 };
+        let layer =
+            |errno: Errno| LaunchError::Layer { layer: "seccomp".into(), errno: errno as i32 };
         let arch = Arch::native().ok_or_else(|| {
             LaunchError::Machine(Machine::NoUserNotification { errno: Errno::ENOSYS as i32 })
         })?;
@@ -247,16 +256,15 @@ impl Server {
 
     fn hear_guard(&mut self, pid: i32) {
         let Some(guard) = self.guards.get_mut(&pid) else { return };
-        let (mut message, mut fds) = (Vec::new(), Vec::new());
-        match guard.meter.receive(&mut message, &mut fds, false) {
+        match guard.meter.receive(&mut self.inbox) {
             Ok(Received::Message) => {
-                if let Ok(ToMeter::Watch { memory, cpu, workspace }) = decode(&message)
+                if let Ok(ToMeter::Watch { memory, cpu, workspace }) = decode(self.inbox.message())
                     && let Ok(dir) = open_workspace(&self.base, &guard.workspace)
                 {
                     guard.watch = Some(Watch::new(memory, cpu, workspace, dir));
                 }
             }
-            Ok(Received::Nothing) | Err(Errno::EINTR) => {}
+            Ok(Received::Nothing) => {}
             // It has ended or is ending; SIGCHLD tells which.
             Ok(Received::Closed) | Err(_) => {
                 let _ = self.epoll.delete(&guard.meter);

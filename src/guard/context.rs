@@ -52,11 +52,7 @@ pub(crate) enum Refusal {
     /// The kernel's own answer: not a matter of rules.
     Failed(Errno),
     /// Against the rules.
-    Denied {
-        errno: Errno,
-        target: String,
-        grant: Option<String>,
-    },
+    Denied { errno: Errno, target: String, grant: Option<String> },
 }
 
 impl From<Errno> for Refusal {

@@ -4,13 +4,12 @@
 use std::collections::VecDeque;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::resource::{Resource, UsageWho, getrusage, setrlimit};
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{Shutdown, shutdown};
@@ -18,16 +17,15 @@ use nix::sys::time::TimeVal;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, read, write};
 
-use super::context::Context;
+use super::{Birth, Target};
 use crate::error::LaunchError;
 use crate::plan::{Launch, Limits};
 use crate::spawn::command;
 use crate::spawn::stdio::{Streams, close_slots};
 use crate::spawn::workspace::{MAX_COLLECTED, Workspace};
-use crate::sys::channel::{Channel, Received};
+use crate::sys::channel::{Channel, Inbox, Received};
 use crate::sys::child::Exec;
 use crate::sys::process::reap;
-use crate::sys::shared::Shared;
 use crate::wire::{Frame, FromMeter, Limit, Report, Status, ToMeter, Usage, decode, encode};
 
 /// A sandbox made in advance that nobody wants goes away.
@@ -45,18 +43,26 @@ pub(crate) struct Parts {
     pub(crate) host_pidfd: OwnedFd,
     pub(crate) signals: SignalFd,
     pub(crate) streams: Streams,
-    pub(crate) shared: &'static Shared,
-    pub(crate) target: i32,
-    pub(crate) context: Arc<Context>,
     pub(crate) workspace: Workspace,
     pub(crate) limits: Limits,
     pub(crate) terminal: bool,
+    pub(super) birth: Birth,
 }
 
 /// The loop's state.
 #[derive(Debug)]
 pub(crate) struct Control {
-    parts: Parts,
+    host: Channel,
+    meter: Channel,
+    host_pidfd: OwnedFd,
+    signals: SignalFd,
+    streams: Streams,
+    workspace: Workspace,
+    limits: Limits,
+    terminal: bool,
+    /// What the target is made of, until it is.
+    birth: Option<Birth>,
+    target: Option<Target>,
     launch: Option<Launch>,
     exec: Option<&'static Exec>,
     started: Option<Instant>,
@@ -75,7 +81,9 @@ pub(crate) struct Control {
     close_stdin: bool,
     produced: u64,
     peak: u64,
-    buffer: Vec<u8>,
+    inbox: Inbox,
+    /// A frame with room for a piece of a stream, kept so that it need not be cleared each time.
+    frame: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,8 +99,19 @@ enum Source {
 
 impl Control {
     pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { host, meter, host_pidfd, signals, streams, workspace, limits, terminal, birth } =
+            parts;
         Self {
-            parts,
+            host,
+            meter,
+            host_pidfd,
+            signals,
+            streams,
+            workspace,
+            limits,
+            terminal,
+            birth: Some(birth),
+            target: None,
             launch: None,
             exec: None,
             started: None,
@@ -108,14 +127,29 @@ impl Control {
             close_stdin: false,
             produced: 0,
             peak: 0,
-            buffer: Vec::new(),
+            inbox: Inbox::default(),
+            frame: vec![0; CHUNK + 1],
         }
     }
 
     /// Runs the sandbox to its end. Returns the guard's exit code: 0 if nothing of the tree is
     /// left and the daemon need not look.
     pub(crate) fn run(mut self) -> i32 {
+        let mut host = [PollFd::new(self.host.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut host, PollTimeout::ZERO) == Ok(0) {
+            // Made in advance: the target waits, locked down.
+            if let Err(error) = self.give_birth() {
+                self.fail(error);
+                return self.give_up();
+            }
+            crate::sys::memory::map_program();
+        } else {
+            self.hear_host();
+        }
         loop {
+            if self.abandoned {
+                return self.give_up();
+            }
             let ready = match self.wait() {
                 Ok(ready) => ready,
                 Err(_) => return self.give_up(),
@@ -128,7 +162,7 @@ impl Control {
             }
             self.check_clock();
             if self.abandoned {
-                return self.give_up();
+                continue;
             }
             match self.reap_all() {
                 Reaping::Going => {}
@@ -145,12 +179,12 @@ impl Control {
             fds.push(PollFd::new(fd, events));
         };
         let out = if self.outbox.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
-        add(Source::Host, self.parts.host.as_fd(), PollFlags::POLLIN | out);
-        add(Source::HostProcess, self.parts.host_pidfd.as_fd(), PollFlags::POLLIN);
-        add(Source::Meter, self.parts.meter.as_fd(), PollFlags::POLLIN);
-        add(Source::Signals, self.parts.signals.as_fd(), PollFlags::POLLIN);
+        add(Source::Host, self.host.as_fd(), PollFlags::POLLIN | out);
+        add(Source::HostProcess, self.host_pidfd.as_fd(), PollFlags::POLLIN);
+        add(Source::Meter, self.meter.as_fd(), PollFlags::POLLIN);
+        add(Source::Signals, self.signals.as_fd(), PollFlags::POLLIN);
         if self.started.is_some() {
-            let streams = &self.parts.streams;
+            let streams = &self.streams;
             // While the host does not take what there is, the program waits in its pipe.
             if self.outbox.is_empty() {
                 for (source, fd) in
@@ -206,11 +240,11 @@ impl Control {
     }
 
     fn watch(&self) {
-        let Limits { memory, cpu, workspace, .. } = self.parts.limits;
+        let Limits { memory, cpu, workspace, .. } = self.limits;
         let message = ToMeter::Watch { memory, cpu, workspace };
         if let Ok(bytes) = encode(&message) {
             // A daemon that is gone is noticed on the same channel.
-            let _ = self.parts.meter.send(&bytes, &[], false);
+            let _ = self.meter.send(&bytes, &[], false);
         }
     }
 
@@ -226,23 +260,27 @@ impl Control {
             }
             Source::HostProcess => self.abandoned = true,
             Source::Meter => self.hear_meter(),
-            Source::Signals => while let Ok(Some(_)) = self.parts.signals.read_signal() {},
+            Source::Signals => while let Ok(Some(_)) = self.signals.read_signal() {},
             Source::Stdin => self.feed(),
             Source::Stdout | Source::Stderr => {
                 self.pass_on(source);
             }
         }
-        if self.slots_open && self.started.is_some() && self.parts.shared.has_left() {
+        let left = self.target.as_ref().is_some_and(|target| target.shared.has_left());
+        if self.slots_open && self.started.is_some() && left {
             self.slots_open = false;
             close_slots();
         }
     }
 
     fn hear_host(&mut self) {
-        let (mut message, mut fds) = (std::mem::take(&mut self.buffer), Vec::new());
-        match self.parts.host.receive(&mut message, &mut fds, false) {
-            Ok(Received::Message) => match Frame::read(&message) {
-                Ok(Frame::Go(launch)) if self.launch.is_none() => self.go(*launch, fds),
+        let mut inbox = std::mem::take(&mut self.inbox);
+        match self.host.receive(&mut inbox) {
+            Ok(Received::Message) => match Frame::read(inbox.message()) {
+                Ok(Frame::Go(launch)) if self.launch.is_none() => {
+                    let fds = std::mem::take(&mut inbox.fds);
+                    self.go(*launch, fds);
+                }
                 Ok(Frame::Stdin(data)) => {
                     self.stdin.push_back(data.to_vec());
                     self.feed();
@@ -256,16 +294,16 @@ impl Control {
                 // Not a host of ours.
                 Ok(_) | Err(_) => self.abandoned = true,
             },
-            Ok(Received::Nothing) | Err(Errno::EINTR) => {}
+            Ok(Received::Nothing) => {}
             Ok(Received::Closed) | Err(_) => self.abandoned = true,
         }
-        self.buffer = message;
+        self.inbox = inbox;
     }
 
     fn hear_meter(&mut self) {
-        let (mut message, mut fds) = (Vec::new(), Vec::new());
-        match self.parts.meter.receive(&mut message, &mut fds, false) {
-            Ok(Received::Message) => match decode(&message) {
+        let mut inbox = Inbox::default();
+        match self.meter.receive(&mut inbox) {
+            Ok(Received::Message) => match decode(inbox.message()) {
                 Ok(FromMeter::Peak(bytes)) => self.peak = self.peak.max(bytes),
                 Ok(FromMeter::Over(limit)) => self.kill(match limit {
                     Limit::Memory => Status::OutOfMemory,
@@ -274,7 +312,7 @@ impl Control {
                 }),
                 Err(_) => self.abandoned = true,
             },
-            Ok(Received::Nothing) | Err(Errno::EINTR) => {}
+            Ok(Received::Nothing) => {}
             // The daemon is gone, and with it whoever would clean up after this guard.
             Ok(Received::Closed) | Err(_) => self.abandoned = true,
         }
@@ -288,20 +326,28 @@ impl Control {
         }
         self.launch = Some(launch);
         self.started = Some(Instant::now());
-        if let Some(exec) = self.exec {
-            self.parts.shared.start(exec);
+        match (&self.target, self.exec) {
+            (Some(target), Some(exec)) => target.shared.start(exec),
+            _ => {
+                if let Err(error) = self.give_birth() {
+                    self.fail(error);
+                }
+            }
         }
     }
 
-    fn prepare(&mut self, launch: &Launch, fds: Vec<OwnedFd>) -> Result<(), LaunchError> {
-        self.parts.workspace.fill(&launch.files)?;
-        if let Some(size) = self.parts.limits.file_size {
-            // What the guard does for the target obeys the target's limit.
-            let _ = setrlimit(Resource::RLIMIT_FSIZE, size, size);
+    fn give_birth(&mut self) -> Result<(), LaunchError> {
+        if let Some(birth) = self.birth.take() {
+            self.target = Some(birth.give(self.exec)?);
         }
-        let exec = command::prepare(launch, &self.parts.workspace.path, self.parts.terminal)?;
+        Ok(())
+    }
+
+    fn prepare(&mut self, launch: &Launch, fds: Vec<OwnedFd>) -> Result<(), LaunchError> {
+        self.workspace.fill(&launch.files)?;
+        let exec = command::prepare(launch, &self.workspace.path, self.terminal)?;
         self.exec = Some(exec);
-        self.parts.streams.arrange(launch.stdio, fds).map_err(|errno| LaunchError::Resources {
+        self.streams.arrange(launch.stdio, fds).map_err(|errno| LaunchError::Resources {
             what: "standard streams".into(),
             errno: errno as i32,
         })
@@ -319,9 +365,10 @@ impl Control {
     fn forward(&self, number: i32) {
         if self.ended.is_none()
             && self.started.is_some()
+            && let Some(target) = &self.target
             && let Ok(signal) = Signal::try_from(number)
         {
-            let _ = kill(Pid::from_raw(self.parts.target), signal);
+            let _ = kill(Pid::from_raw(target.pid), signal);
         }
     }
 
@@ -332,14 +379,16 @@ impl Control {
 
     fn kill_tree(&mut self) {
         self.killed = true;
-        self.parts.context.closing.store(true, Ordering::Release);
-        self.parts.context.membership().kill_everything();
+        if let Some(Target { context, .. }) = &self.target {
+            context.closing.store(true, Ordering::Release);
+            context.membership().kill_everything();
+        }
     }
 
     fn reap_all(&mut self) -> Reaping {
         loop {
             match reap() {
-                Ok(Some(child)) if child.pid == self.parts.target => {
+                Ok(Some(child)) if Some(child.pid) == self.target.as_ref().map(|t| t.pid) => {
                     self.ended = Some(child.status);
                 }
                 Ok(Some(_)) => {}
@@ -357,7 +406,7 @@ impl Control {
     }
 
     fn feed(&mut self) {
-        let Some(stdin) = &self.parts.streams.stdin else {
+        let Some(stdin) = &self.streams.stdin else {
             if !self.stdin.is_empty() {
                 self.stdin.clear();
                 self.post(vec_frame(&Frame::StdinClosed));
@@ -369,7 +418,8 @@ impl Control {
                 Ok(count) => {
                     self.stdin_written += count;
                     if self.stdin_written == chunk.len() {
-                        let taken = Frame::StdinTaken(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
+                        let taken =
+                            Frame::StdinTaken(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
                         let taken = vec_frame(&taken);
                         self.stdin.pop_front();
                         self.stdin_written = 0;
@@ -383,28 +433,27 @@ impl Control {
                 Err(Errno::EINTR) => {}
                 Err(_) => {
                     self.stdin.clear();
-                    self.parts.streams.stdin = None;
+                    self.streams.stdin = None;
                     self.post(vec_frame(&Frame::StdinClosed));
                     return;
                 }
             }
         }
         if self.close_stdin {
-            self.parts.streams.stdin = None;
+            self.streams.stdin = None;
         }
     }
 
     /// Reads one piece of a stream and sends it. Returns whether there may be more.
     fn pass_on(&mut self, source: Source) -> bool {
-        let streams = &mut self.parts.streams;
+        let streams = &mut self.streams;
         let (slot, tag) = match source {
             Source::Stderr => (&mut streams.stderr, b'e'),
             _ => (&mut streams.stdout, b'o'),
         };
         let Some(fd) = slot.as_ref() else { return false };
-        let mut frame = vec![0; CHUNK + 1];
-        frame[0] = tag;
-        let count = match read(fd, &mut frame[1..]) {
+        self.frame[0] = tag;
+        let count = match read(fd, &mut self.frame[1..]) {
             Ok(0) => {
                 *slot = None;
                 return false;
@@ -417,13 +466,13 @@ impl Control {
                 return false;
             }
         };
-        let limit = self.parts.limits.output.unwrap_or(u64::MAX);
+        let limit = self.limits.output.unwrap_or(u64::MAX);
         let room = limit.saturating_sub(self.produced);
         self.produced = self.produced.saturating_add(count as u64);
         let kept = count.min(usize::try_from(room).unwrap_or(usize::MAX));
-        if kept > 0 {
-            frame.truncate(kept + 1);
-            self.post(frame);
+        let frame = &self.frame[..=kept];
+        if kept > 0 && (!self.outbox.is_empty() || !self.send_now(frame)) {
+            self.outbox.push_back(frame.to_vec());
         }
         if self.produced > limit {
             self.kill(Status::OutputLimit);
@@ -440,7 +489,7 @@ impl Control {
     /// Whether the frame is off our hands.
     fn send_now(&self, frame: &[u8]) -> bool {
         // EAGAIN: the host is behind. Anything else: it is gone, which its own source tells.
-        self.parts.host.send(frame, &[], false) != Err(Errno::EAGAIN)
+        self.host.send(frame, &[], false) != Err(Errno::EAGAIN)
     }
 
     fn flush(&mut self) {
@@ -460,8 +509,8 @@ impl Control {
                 return true;
             }
             let mut fds = [
-                PollFd::new(self.parts.host.as_fd(), PollFlags::POLLOUT),
-                PollFd::new(self.parts.host_pidfd.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.host.as_fd(), PollFlags::POLLOUT),
+                PollFd::new(self.host_pidfd.as_fd(), PollFlags::POLLIN),
             ];
             let _ = poll(&mut fds, PollTimeout::NONE);
             let gone = |fd: &PollFd<'_>, flags| fd.revents().is_some_and(|r| r.intersects(flags));
@@ -473,12 +522,14 @@ impl Control {
 
     /// The tree is gone: what is left in the pipes, the files asked for, the report.
     fn finish(&mut self) -> i32 {
-        let step = self.parts.shared.failed_step.load(Ordering::Acquire);
-        if step != 0 {
-            let errno = self.parts.shared.failed_errno.load(Ordering::Acquire);
-            self.fail(command::explain(step, errno, self.exec));
-            let _ = self.parts.workspace.empty();
-            return 0;
+        if let Some(Target { shared, .. }) = &self.target {
+            let step = shared.failed_step.load(Ordering::Acquire);
+            if step != 0 {
+                let errno = shared.failed_errno.load(Ordering::Acquire);
+                self.fail(command::explain(step, errno, self.exec));
+                let _ = self.workspace.empty();
+                return 0;
+            }
         }
         let wall = self.started.map_or(Duration::ZERO, |at| at.elapsed());
         close_slots();
@@ -490,7 +541,7 @@ impl Control {
             }
         }
         self.send_files();
-        let _ = self.parts.workspace.empty();
+        let _ = self.workspace.empty();
         let report = self.report(wall);
         self.post(vec_frame(&Frame::Completed(Box::new(report))));
         self.flush_waiting();
@@ -500,7 +551,7 @@ impl Control {
     fn send_files(&mut self) {
         let wanted = self.launch.as_ref().map(|l| l.collect.clone()).unwrap_or_default();
         for (index, path) in wanted.iter().enumerate() {
-            let Some(mut file) = self.parts.workspace.open_collected(path) else { continue };
+            let Some(mut file) = self.workspace.open_collected(path) else { continue };
             let index = u16::try_from(index).unwrap_or(u16::MAX);
             let mut left = MAX_COLLECTED;
             loop {
@@ -524,12 +575,12 @@ impl Control {
             system = duration(usage.system_time());
             largest = u64::try_from(usage.max_rss()).unwrap_or(0) * 1_024;
         }
-        let refused = &mut *self
-            .parts
-            .context
-            .refused
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let refused = self.target.as_ref().map(|target| {
+            let mut calls =
+                target.context.refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            std::mem::take(&mut *calls)
+        });
+        let refused = refused.unwrap_or_default();
         Report {
             status: self.cause.unwrap_or_else(|| self.natural_status()),
             usage: Usage {
@@ -537,17 +588,17 @@ impl Control {
                 user,
                 system,
                 peak_memory: self.peak.max(largest),
-                tasks: self.parts.context.tasks.started(),
+                tasks: self.target.as_ref().map_or(0, |target| target.context.tasks.started()),
             },
-            refused: std::mem::take(&mut refused.list),
+            refused: refused.list,
             refused_beyond: refused.beyond,
         }
     }
 
     fn natural_status(&self) -> Status {
-        let target = Pid::from_raw(self.parts.target);
-        match WaitStatus::from_raw(target, self.ended.unwrap_or(0)) {
-            Ok(WaitStatus::Signaled(_, Signal::SIGXCPU, _)) if self.parts.limits.cpu.is_some() => {
+        let any = Pid::from_raw(0);
+        match WaitStatus::from_raw(any, self.ended.unwrap_or(0)) {
+            Ok(WaitStatus::Signaled(_, Signal::SIGXCPU, _)) if self.limits.cpu.is_some() => {
                 Status::CpuLimit
             }
             Ok(WaitStatus::Signaled(_, signal, _)) => Status::Signaled(signal as i32),
@@ -561,7 +612,7 @@ impl Control {
     /// way is still taken.
     fn retire(&mut self) -> bool {
         use std::os::fd::AsRawFd;
-        let _ = shutdown(self.parts.host.as_fd().as_raw_fd(), Shutdown::Read);
+        let _ = shutdown(self.host.as_fd().as_raw_fd(), Shutdown::Read);
         self.hear_host();
         self.launch.is_none()
     }
@@ -575,14 +626,14 @@ impl Control {
                 Reaping::AllGone => break,
                 Reaping::Going if Instant::now() > end => return 1,
                 Reaping::Going => {
-                    let mut one = [PollFd::new(self.parts.signals.as_fd(), PollFlags::POLLIN)];
+                    let mut one = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
                     let _ = poll(&mut one, PollTimeout::from(5u8));
-                    while let Ok(Some(_)) = self.parts.signals.read_signal() {}
+                    while let Ok(Some(_)) = self.signals.read_signal() {}
                     self.kill_tree();
                 }
             }
         }
-        let _ = self.parts.workspace.empty();
+        let _ = self.workspace.empty();
         0
     }
 }

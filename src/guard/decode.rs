@@ -42,11 +42,20 @@ pub(crate) enum Target {
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
     Mode(u32),
-    Owner { user: u32, group: u32 },
+    Owner {
+        user: u32,
+        group: u32,
+    },
     /// `None` is now.
     Times(Option<[timespec; 2]>),
-    SetXattr { name: Vec<u8>, value: Vec<u8>, flags: i32 },
-    RemoveXattr { name: Vec<u8> },
+    SetXattr {
+        name: Vec<u8>,
+        value: Vec<u8>,
+        flags: i32,
+    },
+    RemoveXattr {
+        name: Vec<u8>,
+    },
 }
 
 /// One call that was handed to the guard.
@@ -54,17 +63,49 @@ pub(crate) enum Change {
 pub(crate) enum Call {
     /// A process or thread.
     Spawn,
-    Metadata { target: Target, change: Change },
-    Connect { fd: i32, address: Vec<u8> },
-    Bind { fd: i32, address: Vec<u8> },
-    Listen { fd: i32, backlog: i32 },
-    Socket { family: i32, kind: i32, protocol: i32 },
-    Truncate { target: Target, length: i64 },
-    Open { target: Target, flags: i32, mode: u32 },
+    Metadata {
+        target: Target,
+        change: Change,
+    },
+    Connect {
+        fd: i32,
+        address: Vec<u8>,
+    },
+    Bind {
+        fd: i32,
+        address: Vec<u8>,
+    },
+    Listen {
+        fd: i32,
+        backlog: i32,
+    },
+    Socket {
+        family: i32,
+        kind: i32,
+        protocol: i32,
+    },
+    Truncate {
+        target: Target,
+        length: i64,
+    },
+    Open {
+        target: Target,
+        flags: i32,
+        mode: u32,
+    },
     /// To a process, a group (negative) or everything (-1).
-    SignalProcess { pid: i32 },
-    SignalThread { tgid: Option<i32>, tid: i32 },
+    SignalProcess {
+        pid: i32,
+    },
+    SignalThread {
+        tgid: Option<i32>,
+        tid: i32,
+    },
     SignalPidfd,
+    /// A setting of the caller itself, if the number is the caller's.
+    OwnSetting {
+        pid: i32,
+    },
 }
 
 /// Reads a call. `None`: the table handed over a call that this module does not know.
@@ -87,7 +128,9 @@ pub(crate) fn decode(
         "fchownat" => metadata(with_flags(memory, a as i32, b, e as i32)?, owner(c, d)),
         "utime" => metadata(path(a, true)?, Change::Times(seconds(memory, b)?)),
         "utimes" => metadata(path(a, true)?, Change::Times(microseconds(memory, b)?)),
-        "futimesat" if b == 0 => metadata(Target::Fd(a as i32), Change::Times(microseconds(memory, c)?)),
+        "futimesat" if b == 0 => {
+            metadata(Target::Fd(a as i32), Change::Times(microseconds(memory, c)?))
+        }
         "futimesat" => {
             metadata(at(memory, a as i32, b, true)?, Change::Times(microseconds(memory, c)?))
         }
@@ -130,6 +173,7 @@ pub(crate) fn decode(
             Call::SignalThread { tgid: Some(a as i32), tid: b as i32 }
         }
         "pidfd_send_signal" => Call::SignalPidfd,
+        "prlimit64" | "sched_setaffinity" | "sched_setparam" => Call::OwnSetting { pid: a as i32 },
         _ => return Ok(None),
     };
     Ok(Some(call))
@@ -210,7 +254,10 @@ fn address(memory: &impl ReadMemory, address: u64, length: u64) -> Result<Vec<u8
 }
 
 /// Pairs of 64-bit words: `struct utimbuf` is one, `timeval[2]` and `timespec[2]` are two.
-fn words<const N: usize>(memory: &impl ReadMemory, address: u64) -> Result<Option<[i64; N]>, Errno> {
+fn words<const N: usize>(
+    memory: &impl ReadMemory,
+    address: u64,
+) -> Result<Option<[i64; N]>, Errno> {
     if address == 0 {
         return Ok(None);
     }

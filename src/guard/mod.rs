@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::Mode;
@@ -28,14 +29,14 @@ use crate::isolation::abi::Kernel;
 use crate::isolation::filter::{Arch, sock_filter};
 use crate::isolation::syscalls::Profile;
 use crate::isolation::{landlock, limits};
-use crate::plan::Confinement;
+use crate::plan::{Confinement, Network};
 use crate::spawn::command;
 use crate::spawn::stdio::Streams;
 use crate::spawn::workspace::Workspace;
 use crate::sys::channel::Channel;
-use crate::sys::child::{FIRST_OWN_FD, Lockdown, clone_target};
+use crate::sys::child::{Exec, FIRST_OWN_FD, Lockdown, clone_target};
 use crate::sys::notify::Listener;
-use crate::sys::process::{SignalScope, become_subreaper, exit_now};
+use crate::sys::process::{SignalScope, become_subreaper, exit_now, hard_limit};
 use crate::sys::shared::Shared;
 use crate::sys::{fd, landlock as sys_landlock};
 use crate::wire::Frame;
@@ -56,6 +57,7 @@ pub(crate) struct Setup {
     pub(crate) daemon: i32,
     pub(crate) workspace: Workspace,
     pub(crate) confinement: Confinement,
+    pub(crate) system: landlock::SystemGrants,
     pub(crate) kernel: Kernel,
     pub(crate) profile: Profile,
     pub(crate) filter: Vec<sock_filter>,
@@ -78,33 +80,41 @@ pub(crate) fn run(setup: Setup) -> ! {
     exit_now(code)
 }
 
-/// Everything up to a locked-down target that waits for its command. The order is fixed: each step
-/// relies on those before it, and any that fails ends the sandbox.
+/// Everything up to the target's birth. The order is fixed: each step relies on those before it,
+/// and any that fails ends the sandbox.
 fn arm(setup: Setup) -> Result<Control, LaunchError> {
-    let Setup { host, meter, host_pidfd, daemon, workspace, confinement, kernel, profile, filter } =
-        setup;
-    let mut keep = [
-        host.as_fd().as_raw_fd(),
-        meter.as_fd().as_raw_fd(),
-        host_pidfd.as_raw_fd(),
-        workspace.dir.as_raw_fd(),
-    ];
-    fd::close_all_but(FIRST_OWN_FD, &mut keep).map_err(resources("close_range"))?;
+    let Setup {
+        host,
+        meter,
+        host_pidfd,
+        daemon,
+        workspace,
+        confinement,
+        system,
+        kernel,
+        profile,
+        filter,
+    } = setup;
     become_subreaper().map_err(resources("PR_SET_CHILD_SUBREAPER"))?;
     nix::unistd::chdir("/").map_err(resources("chdir"))?;
-    let procfs = open(
-        "/proc",
-        OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
-    .map_err(resources("/proc"))?;
+    let ruleset = landlock::build(&confinement, system, kernel.landlock, workspace.dir.as_fd())?;
+    let mut keep: Vec<_> = [&host_pidfd, &workspace.dir, &ruleset.fd]
+        .into_iter()
+        .chain(&ruleset.pinned)
+        .chain(ruleset.writable.iter().map(|root| &root.handle))
+        .map(AsRawFd::as_raw_fd)
+        .chain([host.as_fd().as_raw_fd(), meter.as_fd().as_raw_fd()])
+        .collect();
+    // The daemon's own descriptors: its channel to the host, the other guards'.
+    fd::close_all_but(FIRST_OWN_FD, &mut keep).map_err(resources("close_range"))?;
+    let procfs =
+        open("/proc", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+            .map_err(resources("/proc"))?;
     let mut chld = SigSet::empty();
     chld.add(Signal::SIGCHLD);
     let signals = SignalFd::with_flags(&chld, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .map_err(resources("signalfd"))?;
     let streams = Streams::pipes().map_err(resources("pipe"))?;
-
-    let ruleset = landlock::build(&confinement, kernel.landlock, workspace.dir.as_fd())?;
     let layer = |layer: &'static str| {
         move |errno: Errno| LaunchError::Layer { layer: layer.into(), errno: errno as i32 }
     };
@@ -116,65 +126,107 @@ fn arm(setup: Setup) -> Result<Control, LaunchError> {
     } else {
         None
     };
-
-    let hard = |resource| nix_hard_limit(resource);
-    let lockdown = Lockdown::leak(
-        ruleset.fd.as_fd(),
-        limits::rlimits(&confinement.limits, hard),
-        filter,
-        kernel.wait_killable,
-    )
-    .map_err(layer("seccomp"))?;
-    let shared = Shared::leak();
-    let target = clone_target(shared, lockdown).map_err(resources("clone"))?;
-    let Some(listener) = shared.wait_for_listener(LOCKDOWN_TIMEOUT) else {
-        let _ = kill(Pid::from_raw(target), Signal::SIGKILL);
-        let step = shared.failed_step.load(Ordering::Acquire);
-        return Err(command::explain(step, shared.failed_errno.load(Ordering::Acquire), None));
-    };
-    let context = Arc::new(Context {
-        listener: Listener::adopt(listener),
-        profile,
-        arch: Arch::native().unwrap_or(Arch::X86_64),
-        kernel,
-        procfs,
-        writable: ruleset.writable,
-        network: confinement.network,
-        tasks: Tasks::new(confinement.limits.tasks),
-        scope,
-        open_files: confinement.limits.open_files,
-        guard: nix::unistd::getpid().as_raw(),
-        closing: AtomicBool::new(false),
-        sockets: perform::net::Sockets::default(),
-        refused: Mutex::new(RefusedCalls::default()),
-        _pinned: ruleset.pinned,
-    });
-    let served = Arc::clone(&context);
-    std::thread::Builder::new()
-        .name("notify".into())
-        .stack_size(512 * 1024)
-        .spawn(move || serve::serve(&served))
-        .map_err(|error| {
-            let _ = kill(Pid::from_raw(target), Signal::SIGKILL);
-            resources("thread")(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN)))
-        })?;
+    let limits = confinement.limits;
+    let rlimits = limits::rlimits(&limits, hard_limit);
+    if let Some(size) = limits.file_size {
+        // What the guard does for the target obeys the target's limit.
+        let size = size.min(hard_limit(libc::RLIMIT_FSIZE));
+        setrlimit(Resource::RLIMIT_FSIZE, size, size).map_err(resources("RLIMIT_FSIZE"))?;
+    }
+    let lockdown = Lockdown::leak(ruleset.fd, rlimits, filter, kernel.wait_killable)
+        .map_err(layer("seccomp"))?;
     Ok(Control::new(control::Parts {
         host,
         meter,
         host_pidfd,
         signals,
         streams,
-        shared,
-        target,
-        context,
         workspace,
-        limits: confinement.limits,
+        limits: limits.clone(),
         terminal: confinement.terminal,
+        birth: Birth {
+            lockdown,
+            kernel,
+            profile,
+            procfs,
+            writable: ruleset.writable,
+            pinned: ruleset.pinned,
+            network: confinement.network,
+            scope,
+            tasks: limits.tasks,
+            open_files: limits.open_files,
+        },
     }))
 }
 
-fn nix_hard_limit(resource: u32) -> u64 {
-    crate::sys::process::hard_limit(resource)
+/// What the target and the thread that serves it are made of.
+#[derive(Debug)]
+struct Birth {
+    lockdown: &'static Lockdown,
+    kernel: Kernel,
+    profile: Profile,
+    procfs: OwnedFd,
+    writable: Vec<landlock::WritableRoot>,
+    pinned: Vec<OwnedFd>,
+    network: Network,
+    scope: Option<SignalScope>,
+    tasks: Option<u32>,
+    open_files: u32,
+}
+
+/// A target that has locked itself down.
+#[derive(Debug)]
+struct Target {
+    pid: i32,
+    shared: &'static Shared,
+    context: Arc<Context>,
+}
+
+impl Birth {
+    /// Clones the target, and starts answering it. With something to execute it goes on at once,
+    /// else it waits.
+    fn give(self, exec: Option<&'static Exec>) -> Result<Target, LaunchError> {
+        let shared = Shared::leak();
+        if let Some(exec) = exec {
+            shared.start(exec);
+        }
+        let pid = clone_target(shared, self.lockdown).map_err(resources("clone"))?;
+        let end = || {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        };
+        let Some(listener) = shared.wait_for_listener(LOCKDOWN_TIMEOUT) else {
+            end();
+            let step = shared.failed_step.load(Ordering::Acquire);
+            return Err(command::explain(step, shared.failed_errno.load(Ordering::Acquire), None));
+        };
+        let context = Arc::new(Context {
+            listener: Listener::adopt(listener),
+            profile: self.profile,
+            arch: Arch::native().unwrap_or(Arch::X86_64),
+            kernel: self.kernel,
+            procfs: self.procfs,
+            writable: self.writable,
+            network: self.network,
+            tasks: Tasks::new(self.tasks),
+            scope: self.scope,
+            open_files: self.open_files,
+            guard: nix::unistd::getpid().as_raw(),
+            closing: AtomicBool::new(false),
+            sockets: perform::net::Sockets::default(),
+            refused: Mutex::new(RefusedCalls::default()),
+            _pinned: self.pinned,
+        });
+        let served = Arc::clone(&context);
+        std::thread::Builder::new()
+            .name("notify".into())
+            .stack_size(512 * 1024)
+            .spawn(move || serve::serve(&served))
+            .map_err(|error| {
+                end();
+                resources("thread")(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN)))
+            })?;
+        Ok(Target { pid, shared, context })
+    }
 }
 
 fn resources(what: &'static str) -> impl FnOnce(Errno) -> LaunchError {

@@ -12,9 +12,7 @@ use nix::sys::stat::{FileStat, Mode, fstat};
 
 use super::decode::Target;
 use crate::isolation::landlock::{WritableRoot, resolved};
-use crate::sys::openat2::{
-    RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2,
-};
+use crate::sys::openat2::{RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2};
 
 const HANDLE: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 

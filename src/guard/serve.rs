@@ -80,11 +80,9 @@ fn perform(context: &Arc<Context>, lanes: &Lanes, call: &Notification) -> Result
     let view = View { procfs: context.procfs.as_fd(), tid: call.tid };
     let decoded = decode(name, &call.args, &Memory(call.tid)).map_err(|errno| match errno {
         // Not readable at all is a matter of rights, not of the argument.
-        Errno::EPERM => Refusal::Denied {
-            errno,
-            target: "the caller can't be inspected".into(),
-            grant: None,
-        },
+        Errno::EPERM => {
+            Refusal::Denied { errno, target: "the caller can't be inspected".into(), grant: None }
+        }
         other => Refusal::Failed(other),
     })?;
     let Some(decoded) = decoded else {
@@ -92,7 +90,9 @@ fn perform(context: &Arc<Context>, lanes: &Lanes, call: &Notification) -> Result
     };
     match decoded {
         Call::Spawn => spawn(context, call),
-        Call::Metadata { target, change } => metadata::perform(context, call, view, &target, change),
+        Call::Metadata { target, change } => {
+            metadata::perform(context, call, view, &target, change)
+        }
         Call::Connect { fd, address } => net::connect(context, lanes, call, view, fd, address),
         Call::Bind { fd, address } => net::bind(context, call, view, fd, &address),
         Call::Listen { fd, backlog } => net::listen(context, call, fd, backlog),
@@ -104,6 +104,7 @@ fn perform(context: &Arc<Context>, lanes: &Lanes, call: &Notification) -> Result
         Call::SignalProcess { pid } => signals::to_process(context, pid),
         Call::SignalThread { tgid, tid } => signals::to_thread(context, tgid, tid),
         Call::SignalPidfd => signals::to_pidfd(),
+        Call::OwnSetting { pid } => own_setting(context, call, pid),
     }
 }
 
@@ -122,6 +123,16 @@ fn spawn(context: &Context, call: &Notification) -> Result<Answer, Refusal> {
     })
 }
 
+/// Limits, affinity and priority of the caller's own threads, under their numbers.
+fn own_setting(context: &Context, call: &Notification, pid: i32) -> Result<Answer, Refusal> {
+    if context.membership().share_process(call.tid, pid) {
+        // The number can't become another's while the caller lives.
+        return Ok(Answer::Proceed(ContinueProof::RegistersOnly));
+    }
+    let target = format!("process {pid}");
+    Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None })
+}
+
 /// What a refused call was about, from its registers only.
 fn describe(context: &Context, call: &Notification) -> String {
     let [a, b, c, ..] = call.args;
@@ -134,8 +145,9 @@ fn describe(context: &Context, call: &Notification) -> String {
         "ioctl" => format!("request {:#x}", b as u32),
         "fcntl" => format!("command {}", b as i32),
         "setsockopt" => format!("level {} option {}", b as i32, c as i32),
-        "prlimit64" | "sched_setscheduler" | "sched_setparam" | "sched_setaffinity" | "ptrace"
-        | "process_vm_readv" | "process_vm_writev" => format!("process {}", a as i32),
+        "sched_setscheduler" | "ptrace" | "process_vm_readv" | "process_vm_writev" => {
+            format!("process {}", a as i32)
+        }
         "setpriority" | "ioprio_set" => format!("process {}", b as i32),
         "open" | "openat" | "creat" | "mkdir" | "mkdirat" | "mknod" | "mknodat" => {
             "set-user-ID or set-group-ID mode, or a device".into()

@@ -45,7 +45,8 @@ impl Membership<'_> {
     /// Threads of a process, as the link count of its task directory says.
     fn threads(&self, pid: i32) -> Option<u32> {
         let path = format!("{pid}/task");
-        let links = fstatat(self.procfs, path.as_str(), nix::fcntl::AtFlags::empty()).ok()?.st_nlink;
+        let links =
+            fstatat(self.procfs, path.as_str(), nix::fcntl::AtFlags::empty()).ok()?.st_nlink;
         Some((links as u32).saturating_sub(2))
     }
 
@@ -74,6 +75,12 @@ impl Membership<'_> {
             fstatat(self.procfs, path.as_str(), nix::fcntl::AtFlags::empty()).is_ok()
         };
         self.processes()?.into_iter().find(is_in).ok_or(Errno::ESRCH)
+    }
+
+    /// Whether two threads are of one process. Thread ids of a live process stay its own.
+    pub(crate) fn share_process(&self, tid: i32, other: i32) -> bool {
+        let path = format!("{tid}/task/{other}");
+        fstatat(self.procfs, path.as_str(), nix::fcntl::AtFlags::empty()).is_ok()
     }
 
     /// Kills everything in the sandbox. Without a signal scope, forks must be held back meanwhile.

@@ -198,23 +198,13 @@ impl Condition {
     /// A comparison of the low half of an argument.
     #[must_use]
     pub const fn dword(arg: u8, op: SeccompCmpOp, value: u64) -> Self {
-        Self {
-            arg,
-            len: SeccompCmpArgLen::Dword,
-            op,
-            value,
-        }
+        Self { arg, len: SeccompCmpArgLen::Dword, op, value }
     }
 
     /// A comparison of a whole argument.
     #[must_use]
     pub const fn qword(arg: u8, op: SeccompCmpOp, value: u64) -> Self {
-        Self {
-            arg,
-            len: SeccompCmpArgLen::Qword,
-            op,
-            value,
-        }
+        Self { arg, len: SeccompCmpArgLen::Qword, op, value }
     }
 
     /// Whether it holds. An argument that doesn't exist matches nothing.
@@ -245,12 +235,7 @@ impl TryFrom<&Condition> for SeccompCondition {
 
     /// The same comparison for seccompiler's own backend, the compiler's oracle in the tests.
     fn try_from(condition: &Condition) -> Result<Self, Self::Error> {
-        Self::new(
-            condition.arg,
-            condition.len.clone(),
-            condition.op.clone(),
-            condition.value,
-        )
+        Self::new(condition.arg, condition.len.clone(), condition.op.clone(), condition.value)
     }
 }
 
@@ -279,20 +264,14 @@ impl<A: Copy> SyscallRules<A> {
     /// The same for every argument.
     #[must_use]
     pub const fn plain(action: A) -> Self {
-        Self {
-            rules: Vec::new(),
-            otherwise: action,
-        }
+        Self { rules: Vec::new(), otherwise: action }
     }
 
     /// What happens to a call with these arguments.
     #[must_use]
     pub fn decide(&self, args: &[u64; 6]) -> A {
         let matches = |rule: &&Rule<A>| rule.all_of.iter().all(|condition| condition.holds(args));
-        self.rules
-            .iter()
-            .find(matches)
-            .map_or(self.otherwise, |rule| rule.action)
+        self.rules.iter().find(matches).map_or(self.otherwise, |rule| rule.action)
     }
 
     /// The same rules with something else decided.
@@ -300,14 +279,8 @@ impl<A: Copy> SyscallRules<A> {
     pub fn map<B>(self, mut translate: impl FnMut(A) -> B) -> SyscallRules<B> {
         let otherwise = translate(self.otherwise);
         let rules = self.rules.into_iter();
-        let rules = rules.map(|rule| Rule {
-            all_of: rule.all_of,
-            action: translate(rule.action),
-        });
-        SyscallRules {
-            rules: rules.collect(),
-            otherwise,
-        }
+        let rules = rules.map(|rule| Rule { all_of: rule.all_of, action: translate(rule.action) });
+        SyscallRules { rules: rules.collect(), otherwise }
     }
 }
 
@@ -338,15 +311,9 @@ impl RuleSet {
         }
         let nr = data.number();
         if self.arch == Arch::X86_64 && nr >= X32_SYSCALL_BIT {
-            return if nr == SKIPPED {
-                self.default
-            } else {
-                Action::KillProcess
-            };
+            return if nr == SKIPPED { self.default } else { Action::KillProcess };
         }
-        self.by_number
-            .get(&nr)
-            .map_or(self.default, |rules| rules.decide(&data.args))
+        self.by_number.get(&nr).map_or(self.default, |rules| rules.decide(&data.args))
     }
 }
 
@@ -375,11 +342,7 @@ impl SeccompData {
             return None;
         }
         let half = |whole: u64| {
-            if offset.is_multiple_of(8) {
-                low(whole)
-            } else {
-                high(whole)
-            }
+            if offset.is_multiple_of(8) { low(whole) } else { high(whole) }
         };
         match offset {
             OFFSET_NR => Some(self.number()),
@@ -425,22 +388,13 @@ impl fmt::Display for FilterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong => {
-                write!(
-                    f,
-                    "the filter is longer than the kernel's {MAX_INSTRUCTIONS} instructions"
-                )
+                write!(f, "the filter is longer than the kernel's {MAX_INSTRUCTIONS} instructions")
             }
             Self::NoSuchArgument { nr, arg } => {
-                write!(
-                    f,
-                    "a rule for syscall {nr} looks at argument {arg}, the last one is 5"
-                )
+                write!(f, "a rule for syscall {nr} looks at argument {arg}, the last one is 5")
             }
             Self::TooManyConditions { nr } => {
-                write!(
-                    f,
-                    "a rule for syscall {nr} has more than {MAX_CONDITIONS} conditions"
-                )
+                write!(f, "a rule for syscall {nr} has more than {MAX_CONDITIONS} conditions")
             }
         }
     }
@@ -497,25 +451,12 @@ pub fn build_whitelist_filter(syscalls: &[i64]) -> Vec<sock_filter> {
 
     let allowed = syscalls.iter().filter_map(|&nr| u32::try_from(nr).ok());
     let allowed = allowed.filter(|&nr| nr < LIMIT);
-    let by_number = allowed
-        .map(|nr| (nr, SyscallRules::plain(Action::Allow)))
-        .collect();
-    let set = |arch| RuleSet {
-        arch,
-        by_number,
-        default: Action::Errno(EPERM),
-    };
+    let by_number = allowed.map(|nr| (nr, SyscallRules::plain(Action::Allow))).collect();
+    let set = |arch| RuleSet { arch, by_number, default: Action::Errno(EPERM) };
     // 1024 numbers can't make more than 1024 runs, which is far from too long.
-    Arch::native()
-        .and_then(|arch| compile(&set(arch)).ok())
-        .unwrap_or_else(|| {
-            vec![sock_filter {
-                code: RET_K,
-                jt: 0,
-                jf: 0,
-                k: Action::KillProcess.into(),
-            }]
-        })
+    Arch::native().and_then(|arch| compile(&set(arch)).ok()).unwrap_or_else(|| {
+        vec![sock_filter { code: RET_K, jt: 0, jf: 0, k: Action::KillProcess.into() }]
+    })
 }
 
 /// Refuses what the compiler can't express.
@@ -535,16 +476,11 @@ fn check(nr: u32, rules: &SyscallRules) -> Result<(), FilterError> {
 /// equal.
 fn simplified(rules: &SyscallRules) -> SyscallRules {
     let always = rules.rules.iter().position(|rule| rule.all_of.is_empty());
-    let otherwise = always
-        .and_then(|at| rules.rules.get(at))
-        .map_or(rules.otherwise, |r| r.action);
+    let otherwise = always.and_then(|at| rules.rules.get(at)).map_or(rules.otherwise, |r| r.action);
     let live = rules.rules.iter().take(always.unwrap_or(rules.rules.len()));
     let mut live: Vec<Rule> = live.cloned().collect();
     while live.pop_if(|last| last.action == otherwise).is_some() {}
-    SyscallRules {
-        rules: live,
-        otherwise,
-    }
+    SyscallRules { rules: live, otherwise }
 }
 
 /// Cuts all numbers into maximal runs of equal treatment, each named by its first number.
@@ -598,12 +534,7 @@ struct Assembler {
 
 impl Assembler {
     fn push(&mut self, code: u16, k: u32) -> Result<Label, FilterError> {
-        self.insert(sock_filter {
-            code,
-            jt: 0,
-            jf: 0,
-            k,
-        })
+        self.insert(sock_filter { code, jt: 0, jf: 0, k })
     }
 
     fn insert(&mut self, instruction: sock_filter) -> Result<Label, FilterError> {
@@ -779,11 +710,7 @@ impl<'a, 'r> Iterator for Groups<'a, 'r> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let first = self.0.first()?.0.first();
-        let len = self
-            .0
-            .iter()
-            .take_while(|(conditions, _)| conditions.first() == first)
-            .count();
+        let len = self.0.iter().take_while(|(conditions, _)| conditions.first() == first).count();
         let (group, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(group)
@@ -834,11 +761,7 @@ fn exits(steps: &[Step], entry: Held) -> (Option<Held>, Option<Held>) {
             }
         }
     }
-    if steps.is_empty() {
-        (Some(entry), None)
-    } else {
-        (yes, no)
-    }
+    if steps.is_empty() { (Some(entry), None) } else { (yes, no) }
 }
 
 /// One comparison of one 32-bit word.
@@ -885,14 +808,7 @@ fn steps(condition: &Condition) -> Vec<Step> {
     let value = condition.value;
     let low_word = OFFSET_ARGS + u32::from(condition.arg) * 8;
     let high_word = low_word + 4;
-    let step = |word, code, k, yes, no| Step {
-        word,
-        mask: u32::MAX,
-        code,
-        k,
-        yes,
-        no,
-    };
+    let step = |word, code, k, yes, no| Step { word, mask: u32::MAX, code, k, yes, no };
     let ordered = |code, yes, no| {
         let mut steps = Vec::with_capacity(3);
         if qword {
@@ -934,32 +850,11 @@ fn equal_bits(word: u32, mask: u32, value: u32, yes: Exit, no: Exit) -> Step {
     let value = value & mask;
     // JSET asks for any of the bits and leaves the accumulator as it is for the next comparison.
     if value == 0 && mask != u32::MAX {
-        Step {
-            word,
-            mask: u32::MAX,
-            code: JSET_K,
-            k: mask,
-            yes: no,
-            no: yes,
-        }
+        Step { word, mask: u32::MAX, code: JSET_K, k: mask, yes: no, no: yes }
     } else if value == mask && mask.is_power_of_two() {
-        Step {
-            word,
-            mask: u32::MAX,
-            code: JSET_K,
-            k: mask,
-            yes,
-            no,
-        }
+        Step { word, mask: u32::MAX, code: JSET_K, k: mask, yes, no }
     } else {
-        Step {
-            word,
-            mask,
-            code: JEQ_K,
-            k: value,
-            yes,
-            no,
-        }
+        Step { word, mask, code: JEQ_K, k: value, yes, no }
     }
 }
 
@@ -1047,10 +942,8 @@ pub fn interpret(program: &[sock_filter], data: &SeccompData) -> Result<u32, Int
             _ => return Err(bad),
         }
         let skip = usize::try_from(skip).map_err(|_| InterpretError::PastEnd)?;
-        at = at
-            .checked_add(1)
-            .and_then(|at| at.checked_add(skip))
-            .ok_or(InterpretError::PastEnd)?;
+        at =
+            at.checked_add(1).and_then(|at| at.checked_add(skip)).ok_or(InterpretError::PastEnd)?;
     }
 }
 
@@ -1121,14 +1014,10 @@ pub fn verify(program: &[sock_filter]) -> Result<(), VerifyError> {
     let mut set: u16 = 0;
     for (at, &sock_filter { code, jt, jf, k }) in program.iter().enumerate() {
         set &= set_on_entry.get(at).copied().unwrap_or(0);
-        let word = u16::try_from(k)
-            .ok()
-            .filter(|&k| usize::from(k) < MEMORY_WORDS);
+        let word = u16::try_from(k).ok().filter(|&k| usize::from(k) < MEMORY_WORDS);
         let word = word.map(|k| 1_u16 << k);
         let mut jump = |offset: u32, set: u16| {
-            let target = usize::try_from(offset)
-                .ok()
-                .and_then(|offset| offset.checked_add(at + 1));
+            let target = usize::try_from(offset).ok().and_then(|offset| offset.checked_add(at + 1));
             match target.and_then(|target| set_on_entry.get_mut(target)) {
                 Some(entry) => {
                     *entry &= set;
@@ -1165,10 +1054,7 @@ pub fn verify(program: &[sock_filter]) -> Result<(), VerifyError> {
         }
     }
     match program.last() {
-        Some(&sock_filter {
-            code: RET_K | RET_A,
-            ..
-        }) => Ok(()),
+        Some(&sock_filter { code: RET_K | RET_A, .. }) => Ok(()),
         _ => Err(VerifyError::NoReturn),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlink};
@@ -10,6 +11,7 @@ use nix::sys::statfs::{FsType, fstatfs};
 
 use super::abi::{self, fs_rights};
 use crate::error::{LaunchError, PlanError};
+use crate::plan::paths::{SYSTEM_DEVICES, SYSTEM_EXECUTE, SYSTEM_READ};
 use crate::plan::{Access, Confinement, Network, escape, writable};
 use crate::sys::landlock::{self as sys, RulesetAttr};
 use crate::sys::metadata::handle_name;
@@ -27,39 +29,113 @@ pub(crate) struct WritableRoot {
 pub(crate) struct Ruleset {
     pub(crate) fd: OwnedFd,
     pub(crate) writable: Vec<WritableRoot>,
-    /// Handles on procfs and sysfs files. The kernel finds the rule by the inode, and makes a new
+    /// Handles on procfs and sysfs files. The kernel finds a rule by the inode, and makes a new
     /// one when these are forgotten, so they stay open.
     pub(crate) pinned: Vec<OwnedFd>,
+}
+
+/// Handles on what every plan may use of the system, opened by the daemon ahead of its guards.
+#[derive(Debug, Default)]
+pub(crate) struct SystemGrants {
+    handles: Vec<SystemHandle>,
+    opened: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct SystemHandle {
+    fd: OwnedFd,
+    access: Access,
+    kind: Kind,
+    kernel: bool,
+}
+
+/// Files are replaced by renaming a new one over them, so a handle may lead to the old one.
+const SYSTEM_FRESH: Duration = Duration::from_secs(5);
+
+impl SystemGrants {
+    /// Opens the system's paths again, if that was some time ago. Missing ones are left out: not
+    /// every machine has all.
+    pub(crate) fn refresh(&mut self) {
+        let stale = |handle: &SystemHandle| fstat(&handle.fd).is_ok_and(|s| s.st_nlink == 0);
+        let fresh = self.opened.is_some_and(|at| at.elapsed() < SYSTEM_FRESH);
+        if fresh && !self.handles.iter().any(|handle| !handle.kernel && stale(handle)) {
+            return;
+        }
+        let lists = [
+            (SYSTEM_EXECUTE, Access::Execute),
+            (SYSTEM_READ, Access::Read),
+            (SYSTEM_DEVICES, Access::Write),
+        ];
+        let paths =
+            lists.iter().flat_map(|(list, access)| list.iter().map(|path| (*path, *access)));
+        self.handles = paths
+            .filter_map(|(path, access)| {
+                let fd = open(path.as_bytes()).ok()?;
+                let kind = Kind::of(fd.as_fd()).ok()?;
+                Some(SystemHandle { fd, access, kind, kernel: is_kernel(path.as_bytes()) })
+            })
+            .collect();
+        self.opened = Some(Instant::now());
+    }
+}
+
+/// What a path turned out to be, as far as Landlock cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Directory,
+    Device,
+    Other,
+}
+
+impl Kind {
+    fn of(handle: BorrowedFd<'_>) -> Result<Self, Errno> {
+        let kind = fstat(handle)?.st_mode & SFlag::S_IFMT.bits();
+        Ok(if kind == SFlag::S_IFDIR.bits() {
+            Self::Directory
+        } else if kind == SFlag::S_IFCHR.bits() {
+            Self::Device
+        } else {
+            Self::Other
+        })
+    }
 }
 
 /// Builds the ruleset of a sandbox with this private workspace.
 pub(crate) fn build(
     confinement: &Confinement,
+    system: SystemGrants,
     abi: u32,
     workspace: BorrowedFd<'_>,
 ) -> Result<Ruleset, LaunchError> {
     let fd = sys::create_ruleset(&attributes(&confinement.network, abi)).map_err(layer)?;
     let mut ruleset = Ruleset { fd, writable: Vec::new(), pinned: Vec::new() };
+    if confinement.system {
+        for handle in system.handles {
+            let rights = rights(handle.access, abi, handle.kind);
+            sys::add_path(ruleset.fd.as_fd(), handle.fd.as_fd(), rights).map_err(layer)?;
+            if handle.kernel {
+                ruleset.pinned.push(handle.fd);
+            }
+        }
+    }
     for grant in &confinement.grants {
         let handle = match open(&grant.path) {
             Ok(handle) => handle,
             Err(_) if !grant.required => continue,
             Err(errno) => return Err(path_error(grant.access, &grant.path, errno)),
         };
-        let kind = fstat(&handle).map_err(layer)?.st_mode & SFlag::S_IFMT.bits();
-        let directory = kind == SFlag::S_IFDIR.bits();
-        let device = kind == SFlag::S_IFCHR.bits();
-        sys::add_path(ruleset.fd.as_fd(), handle.as_fd(), rights(grant.access, abi, directory, device))
+        let kind = Kind::of(handle.as_fd()).map_err(layer)?;
+        sys::add_path(ruleset.fd.as_fd(), handle.as_fd(), rights(grant.access, abi, kind))
             .map_err(layer)?;
-        if grant.path.starts_with(b"/proc/") || grant.path.starts_with(b"/sys/") {
+        if is_kernel(&grant.path) {
             ruleset.pinned.push(handle);
-        } else if grant.access == Access::Write && !device {
+        } else if grant.access == Access::Write && kind != Kind::Device {
             let path = resolved(handle.as_fd()).map_err(layer)?;
             refuse_dangerous(&path, handle.as_fd())?;
             ruleset.writable.push(WritableRoot { handle, path });
         }
     }
-    let rights = rights(Access::Write, abi, true, false);
+    let rights = rights(Access::Write, abi, Kind::Directory);
     sys::add_path(ruleset.fd.as_fd(), workspace, rights).map_err(layer)?;
     let handle = workspace.try_clone_to_owned().map_err(|_| layer(Errno::EMFILE))?;
     let path = resolved(workspace).map_err(layer)?;
@@ -68,6 +144,10 @@ pub(crate) fn build(
         add_ports(ruleset.fd.as_fd(), &confinement.network)?;
     }
     Ok(ruleset)
+}
+
+fn is_kernel(path: &[u8]) -> bool {
+    path.starts_with(b"/proc/") || path.starts_with(b"/sys/")
 }
 
 fn attributes(network: &Network, abi: u32) -> RulesetAttr {
@@ -97,7 +177,7 @@ fn add_ports(ruleset: BorrowedFd<'_>, network: &Network) -> Result<(), LaunchErr
     Ok(())
 }
 
-fn rights(access: Access, abi: u32, directory: bool, device: bool) -> u64 {
+fn rights(access: Access, abi: u32, kind: Kind) -> u64 {
     let read = sys::FS_READ_FILE | sys::FS_READ_DIR;
     let mut rights = match access {
         Access::Read => read,
@@ -114,10 +194,10 @@ fn rights(access: Access, abi: u32, directory: bool, device: bool) -> u64 {
                 | sys::FS_MAKE_FIFO
                 | sys::FS_MAKE_SYM
                 | sys::FS_REFER
-                | if device { sys::FS_IOCTL_DEV } else { 0 }
+                | if kind == Kind::Device { sys::FS_IOCTL_DEV } else { 0 }
         }
     };
-    if !directory {
+    if kind != Kind::Directory {
         rights &= sys::FS_EXECUTE
             | sys::FS_WRITE_FILE
             | sys::FS_READ_FILE

@@ -46,7 +46,8 @@ mod tests {
 
     #[test]
     fn limits_never_exceed_what_the_host_has() {
-        let list = rlimits(&Limits::default(), |r| if r == libc::RLIMIT_NOFILE { 64 } else { 1 << 40 });
+        let list =
+            rlimits(&Limits::default(), |r| if r == libc::RLIMIT_NOFILE { 64 } else { 1 << 40 });
         let find = |r| list.iter().find(|(x, _)| *x == r).map(|(_, l)| (l.rlim_cur, l.rlim_max));
         assert_eq!(find(libc::RLIMIT_NOFILE), Some((64, 64)));
         assert_eq!(find(libc::RLIMIT_CORE), Some((0, 0)));

@@ -137,19 +137,13 @@ pub fn rule_set(profile: &Profile, arch: Arch) -> RuleSet {
             Some((syscall.number(arch)?, rules))
         })
         .collect();
-    RuleSet {
-        arch,
-        by_number,
-        default: UNKNOWN.action(),
-    }
+    RuleSet { arch, by_number, default: UNKNOWN.action() }
 }
 
 /// What becomes of one call.
 #[must_use]
 pub fn outcome(profile: &Profile, arch: Arch, nr: u32, args: &[u64; 6]) -> Outcome {
-    by_number(arch, nr).map_or(UNKNOWN, |syscall| {
-        syscall.outcomes(profile, arch).decide(args)
-    })
+    by_number(arch, nr).map_or(UNKNOWN, |syscall| syscall.outcomes(profile, arch).decide(args))
 }
 
 /// What the guard is to do with a call it was handed.
@@ -207,6 +201,7 @@ const EINVAL: u16 = 22;
 const ENOTTY: u16 = 25;
 const ENOSYS: u16 = 38;
 const EPROTONOSUPPORT: u16 = 93;
+const EOPNOTSUPP: u16 = 95;
 const EAFNOSUPPORT: u16 = 97;
 
 /// The first numbers of Landlock ABIs that bound something ([landlock(7)]).
@@ -270,7 +265,7 @@ const TABLE: &[Syscall] = table! {
     tee 276 77 Allow, "between pipes";
     vmsplice 278 75 Allow, "own memory into a pipe";
     copy_file_range 326 285 Allow, "between open files";
-    fallocate 285 47 Allow, "a file open for writing; RLIMIT_FSIZE bounds its size";
+    fallocate 285 47 Rules(fallocate), "a file open for writing; RLIMIT_FSIZE bounds its size, but not KEEP_SIZE";
     ftruncate 77 46 Allow, "a file open for writing";
     fadvise64 221 223 Allow, "a hint";
     readahead 187 213 Allow, "a hint";
@@ -288,8 +283,8 @@ const TABLE: &[Syscall] = table! {
     openat 257 56 Rules(openat), "Landlock bounds it; no new setuid or setgid files";
     creat 85 - Rules(creat), "Landlock bounds it; no new setuid or setgid files";
     openat2 437 437 Quiet(ENOSYS), "its mode is behind a pointer; callers fall back to openat";
-    mkdir 83 - Rules(mkdir), "Landlock bounds it; no setgid directories";
-    mkdirat 258 34 Rules(mkdirat), "Landlock bounds it; no setgid directories";
+    mkdir 83 - Allow, "Landlock bounds it; the kernel drops set-ID bits";
+    mkdirat 258 34 Allow, "Landlock bounds it; the kernel drops set-ID bits";
     mknod 133 - Rules(mknod), "files, pipes and sockets, bounded by Landlock; no devices";
     mknodat 259 33 Rules(mknodat), "files, pipes and sockets, bounded by Landlock; no devices";
     truncate 76 45 Rules(truncate), "Landlock bounds it from ABI 3 on, before that the guard";
@@ -474,7 +469,7 @@ const TABLE: &[Syscall] = table! {
     rseq 334 293 Allow, "its own";
     arch_prctl 158 - Allow, "own registers";
     prctl 157 167 Rules(prctl), "a list of what concerns only the caller and loosens nothing";
-    personality 135 92 Rules(personality), "the ordinary one, with and without address randomisation";
+    personality 135 92 Rules(personality), "the ordinary one, and asking which it is";
     pidfd_open 434 434 Allow, "a handle; what is done with it is checked";
     pidfd_getfd 438 438 Refuse(EPERM), "another process's descriptors";
     ptrace 101 117 Refuse(EPERM), "rewrites another process, and its calls after they were checked";
@@ -701,17 +696,11 @@ const fn lines(arch: Arch) -> [u16; NUMBERS] {
 // compared as double words, since the kernel ignores the upper half of their registers.
 
 fn when<const N: usize>(all_of: [Condition; N], action: Outcome) -> Rule<Outcome> {
-    Rule {
-        all_of: all_of.into(),
-        action,
-    }
+    Rule { all_of: all_of.into(), action }
 }
 
 fn decide(rules: impl Into<Vec<Rule<Outcome>>>, otherwise: Outcome) -> SyscallRules<Outcome> {
-    SyscallRules {
-        rules: rules.into(),
-        otherwise,
-    }
+    SyscallRules { rules: rules.into(), otherwise }
 }
 
 const fn is(arg: u8, value: u32) -> Condition {
@@ -746,10 +735,7 @@ fn one_of(arg: u8, values: &[u32], outcome: Outcome) -> Vec<Rule<Outcome>> {
             ],
             outcome,
         )],
-        few => few
-            .iter()
-            .map(|&value| when([is(arg, value)], outcome))
-            .collect(),
+        few => few.iter().map(|&value| when([is(arg, value)], outcome)).collect(),
     });
     rules.collect()
 }
@@ -786,10 +772,7 @@ fn opening(profile: &Profile, flags: u8, mode: u8) -> SyscallRules<Outcome> {
     const CREATING: u32 = O_CREAT | __O_TMPFILE;
     let ordinary = none_of(mode, S_ISUID_S_ISGID);
     if profile.landlock_abi >= abi::TRUNCATE {
-        let rules = [
-            when([none_of(flags, CREATING)], ALLOW),
-            when([ordinary], ALLOW),
-        ];
+        let rules = [when([none_of(flags, CREATING)], ALLOW), when([ordinary], ALLOW)];
         return decide(rules, refuse(EPERM));
     }
     let rules = [
@@ -803,26 +786,19 @@ fn opening(profile: &Profile, flags: u8, mode: u8) -> SyscallRules<Outcome> {
 
 fn creat(profile: &Profile, arch: Arch) -> SyscallRules<Outcome> {
     let allowed = truncate(profile, arch).otherwise;
-    decide(
-        [when([none_of(1, S_ISUID_S_ISGID)], allowed)],
-        refuse(EPERM),
-    )
+    decide([when([none_of(1, S_ISUID_S_ISGID)], allowed)], refuse(EPERM))
 }
 
 fn truncate(profile: &Profile, _: Arch) -> SyscallRules<Outcome> {
-    SyscallRules::plain(if profile.landlock_abi >= abi::TRUNCATE {
-        ALLOW
-    } else {
-        GUARD
-    })
+    SyscallRules::plain(if profile.landlock_abi >= abi::TRUNCATE { ALLOW } else { GUARD })
 }
 
-fn mkdir(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
-    decide([when([none_of(1, S_ISUID_S_ISGID)], ALLOW)], refuse(EPERM))
-}
-
-fn mkdirat(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
-    decide([when([none_of(2, S_ISUID_S_ISGID)], ALLOW)], refuse(EPERM))
+fn fallocate(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
+    // With KEEP_SIZE blocks are taken beyond RLIMIT_FSIZE; a hole takes none.
+    const KEEP_SIZE: u32 = 1;
+    const PUNCH_HOLE: u32 = 2;
+    let keeps = bits(1, KEEP_SIZE | PUNCH_HOLE, KEEP_SIZE);
+    decide([when([keeps], quiet(EOPNOTSUPP))], ALLOW)
 }
 
 fn mknod(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
@@ -976,11 +952,7 @@ fn clone(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
 }
 
 fn signal(profile: &Profile, _: Arch) -> SyscallRules<Outcome> {
-    SyscallRules::plain(if profile.landlock_abi >= abi::SIGNALS {
-        ALLOW
-    } else {
-        GUARD
-    })
+    SyscallRules::plain(if profile.landlock_abi >= abi::SIGNALS { ALLOW } else { GUARD })
 }
 
 fn prctl(_: &Profile, arch: Arch) -> SyscallRules<Outcome> {
@@ -1047,15 +1019,15 @@ fn prctl(_: &Profile, arch: Arch) -> SyscallRules<Outcome> {
 
 fn personality(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
     const PER_LINUX: u32 = 0;
-    const ADDR_NO_RANDOMIZE: u32 = 0x0004_0000;
     const ASK: u32 = u32::MAX;
-    let rules = one_of(0, &[PER_LINUX, ADDR_NO_RANDOMIZE, ASK], ALLOW);
+    let rules = one_of(0, &[PER_LINUX, ASK], ALLOW);
     decide(rules, refuse(EPERM))
 }
 
-/// Process 0 is the caller. Its own number would do as well, but a filter doesn't know it.
+/// Process 0 is the caller. Its own number, or that of one of its threads, would do as well, but a
+/// filter doesn't know it; the guard does.
 fn own_pid(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
-    decide([when([is(0, 0)], ALLOW)], refuse(EPERM))
+    decide([when([is(0, 0)], ALLOW)], GUARD)
 }
 
 fn sched_setscheduler(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
@@ -1088,6 +1060,7 @@ fn ioprio_set(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
 
 const AF_UNIX: u32 = 1;
 const AF_INET: u32 = 2;
+const AF_NETLINK: u32 = 16;
 const AF_INET6: u32 = 10;
 const SOCK_STREAM: u32 = 1;
 const SOCK_DGRAM: u32 = 2;
@@ -1111,10 +1084,7 @@ fn socket(profile: &Profile, _: Arch) -> SyscallRules<Outcome> {
     // Both families at once: their numbers differ in one bit.
     const EITHER: u32 = AF_INET ^ AF_INET6;
     let inet = bits(0, !EITHER, AF_INET);
-    let mut rules = vec![
-        unix_stream(),
-        when([is(0, AF_UNIX)], refuse(EPROTONOSUPPORT)),
-    ];
+    let mut rules = vec![unix_stream(), when([is(0, AF_UNIX)], refuse(EPROTONOSUPPORT))];
     // The protocol is compared whole: 262 would be MPTCP, which Landlock doesn't bound.
     let mut grant = |kind, protocol| {
         let kind = bits(1, SOCK_TYPE_MASK, kind);
@@ -1129,6 +1099,8 @@ fn socket(profile: &Profile, _: Arch) -> SyscallRules<Outcome> {
         grant(SOCK_DGRAM, IPPROTO_UDP);
     }
     rules.push(when([inet], refuse(EACCES)));
+    // Every name look-up tries it.
+    rules.push(when([is(0, AF_NETLINK)], quiet(EAFNOSUPPORT)));
     decide(rules, refuse(EAFNOSUPPORT))
 }
 
@@ -1151,12 +1123,8 @@ fn setsockopt(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
     const SO_ATTACH_BPF: u32 = 50;
     const SO_ATTACH_REUSEPORT_CBPF: u32 = 51;
     const SO_ATTACH_REUSEPORT_EBPF: u32 = 52;
-    const PROGRAMS: &[u32] = &[
-        SO_ATTACH_FILTER,
-        SO_ATTACH_BPF,
-        SO_ATTACH_REUSEPORT_CBPF,
-        SO_ATTACH_REUSEPORT_EBPF,
-    ];
+    const PROGRAMS: &[u32] =
+        &[SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_REUSEPORT_EBPF];
     const SOL_TCP: u32 = IPPROTO_TCP;
     const TCP_ULP: u32 = 31;
     // What the kernel says when it has no such protocol; TLS libraries fall back.
@@ -1175,10 +1143,7 @@ fn sendto(profile: &Profile, _: Arch) -> SyscallRules<Outcome> {
     let plain = none_of(3, MSG_FASTOPEN);
     let no_address = Condition::qword(4, SeccompCmpOp::Eq, 0);
     if profile.udp {
-        let rules = [
-            when([plain.clone(), no_address], ALLOW),
-            when([plain], GUARD),
-        ];
+        let rules = [when([plain.clone(), no_address], ALLOW), when([plain], GUARD)];
         return decide(rules, refuse(EPERM));
     }
     decide([when([plain], ALLOW)], refuse(EPERM))
@@ -1195,8 +1160,5 @@ fn sendmmsg(profile: &Profile, _: Arch) -> SyscallRules<Outcome> {
 /// The address is behind a pointer.
 fn sending_message(profile: &Profile, flags: u8) -> SyscallRules<Outcome> {
     let allowed = if profile.udp { GUARD } else { ALLOW };
-    decide(
-        [when([none_of(flags, MSG_FASTOPEN)], allowed)],
-        refuse(EPERM),
-    )
+    decide([when([none_of(flags, MSG_FASTOPEN)], allowed)], refuse(EPERM))
 }

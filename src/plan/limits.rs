@@ -85,13 +85,9 @@ pub(crate) fn within(
     unit: &'static str,
 ) -> Result<(), PlanError> {
     match value {
-        Some(value) if !(min..=max).contains(&value) => Err(PlanError::OutOfRange {
-            field: field.into(),
-            value,
-            min,
-            max,
-            unit: unit.into(),
-        }),
+        Some(value) if !(min..=max).contains(&value) => {
+            Err(PlanError::OutOfRange { field: field.into(), value, min, max, unit: unit.into() })
+        }
         _ => Ok(()),
     }
 }

@@ -260,7 +260,9 @@ impl Plan {
 /// enough to share a sandbox made in advance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Confinement {
-    /// File system grants.
+    /// Whether system programs, libraries and harmless devices are granted.
+    pub system: bool,
+    /// The plan's own file system grants.
     pub grants: Vec<Grant>,
     /// Network grants.
     pub network: Network,
@@ -312,7 +314,7 @@ pub struct Launch {
 /// A plan that holds together. Made by [`Plan::validate`] only.
 #[derive(Debug, Clone)]
 pub struct CheckedPlan {
-    pub(crate) confinement: Confinement,
+    pub(crate) confinement: Arc<Confinement>,
     pub(crate) launch: Launch,
     pub(crate) stdin: Stdin,
     pub(crate) stdout: Sink,

@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::paths::{
-    NEVER_WRITABLE, SYSTEM_DEVICES, SYSTEM_EXECUTE, SYSTEM_READ, WRITABLE_DEVICES,
-};
+use super::paths::{NEVER_WRITABLE, WRITABLE_DEVICES};
 use super::{
     Access, CheckedPlan, Confinement, FileSpec, Grant, Launch, Network, Plan, Sink, Stdin, Stream,
     Word, bytes, escape, limits, network,
@@ -29,6 +28,7 @@ pub(super) fn validate(plan: &Plan) -> Result<CheckedPlan, PlanError> {
     let argv = command(plan)?;
     let env = environment(plan, &argv)?;
     let confinement = Confinement {
+        system: plan.system,
         grants: grants(plan, &argv)?,
         network: Network {
             connect: endpoints("connect", &plan.connect)?,
@@ -38,7 +38,8 @@ pub(super) fn validate(plan: &Plan) -> Result<CheckedPlan, PlanError> {
         terminal: plan.terminal,
     };
     let cwd = plan.cwd.as_deref().map(|path| absolute("cwd", path)).transpose()?;
-    let collect = plan.collect.iter().map(|path| inside("collect", path)).collect::<Result<_, _>>()?;
+    let collect =
+        plan.collect.iter().map(|path| inside("collect", path)).collect::<Result<_, _>>()?;
     let launch = Launch {
         argv,
         env,
@@ -49,7 +50,7 @@ pub(super) fn validate(plan: &Plan) -> Result<CheckedPlan, PlanError> {
         timeout: plan.timeout,
     };
     Ok(CheckedPlan {
-        confinement,
+        confinement: Arc::new(confinement),
         launch,
         stdin: plan.stdin.clone(),
         stdout: plan.stdout.clone(),
@@ -98,22 +99,12 @@ fn environment(plan: &Plan, argv: &[Word]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Pl
 fn grants(plan: &Plan, argv: &[Word]) -> Result<Vec<Grant>, PlanError> {
     at_most("grants", plan.grants.len(), MAX_GRANTS, "")?;
     let mut list = Vec::new();
-    if plan.system {
-        let system = |paths: &[&str], access| {
-            paths
-                .iter()
-                .map(|path| Grant { path: path.as_bytes().to_vec(), access, required: false })
-                .collect::<Vec<_>>()
-        };
-        list.extend(system(SYSTEM_EXECUTE, Access::Execute));
-        list.extend(system(SYSTEM_READ, Access::Read));
-        list.extend(system(SYSTEM_DEVICES, Access::Write));
-    }
     if plan.terminal {
         list.push(Grant { path: b"/dev/tty".to_vec(), access: Access::Write, required: false });
     }
     // The program the plan names is approved by the plan, wherever it is.
-    if let Some(Word::Text(program)) = argv.first().filter(|w| matches!(w, Word::Text(p) if p.starts_with(b"/")))
+    if let Some(Word::Text(program)) =
+        argv.first().filter(|w| matches!(w, Word::Text(p) if p.starts_with(b"/")))
     {
         list.push(Grant { path: program.clone(), access: Access::Execute, required: false });
     }
@@ -316,8 +307,14 @@ mod tests {
             (wrong(ok().timeout(Duration::ZERO)), "timeout"),
             (wrong(ok().limits(Limits { memory: Some(0), ..Limits::default() })), "limits.memory"),
             (wrong(ok().limits(Limits { tasks: Some(0), ..Limits::default() })), "limits.tasks"),
-            (wrong(ok().limits(Limits { open_files: 3, ..Limits::default() })), "limits.open_files"),
-            (wrong(ok().limits(Limits { output: Some(u64::MAX), ..Limits::default() })), "limits.output"),
+            (
+                wrong(ok().limits(Limits { open_files: 3, ..Limits::default() })),
+                "limits.open_files",
+            ),
+            (
+                wrong(ok().limits(Limits { output: Some(u64::MAX), ..Limits::default() })),
+                "limits.output",
+            ),
         ];
         for (message, field) in cases {
             assert!(message.starts_with(field), "{message:?} must name {field}");

@@ -13,7 +13,7 @@ use super::Output;
 use crate::client::{self, Daemon};
 use crate::error::{Error, Result, SessionError};
 use crate::plan::{CheckedPlan, Confinement, Plan, Sink, Stdin};
-use crate::sys::channel::{Channel, Received};
+use crate::sys::channel::{Channel, Inbox, Received};
 use crate::wire::{Frame, Status};
 
 /// Bytes of standard input in one frame.
@@ -100,7 +100,7 @@ pub struct Executor {
     running: HashMap<u64, Running>,
     serial: u64,
     events: VecDeque<Event>,
-    buffer: Vec<u8>,
+    inbox: Inbox,
 }
 
 #[derive(Debug)]
@@ -109,7 +109,7 @@ struct Running {
     output: Output,
     collect: Vec<PathBuf>,
     stdin: Feed,
-    confinement: Confinement,
+    confinement: Arc<Confinement>,
     /// Whether pieces of output become events. Not within `run`.
     streams: bool,
 }
@@ -140,6 +140,13 @@ impl Executor {
         Self::on(Arc::new(Daemon::masked(abi)?), false)
     }
 
+    /// An executor with a daemon of its own that makes no sandbox in advance: for a program whose
+    /// one run is all it does.
+    #[cfg(feature = "cli")]
+    pub(crate) fn for_one_run() -> Result<Self> {
+        Self::on(Arc::new(Daemon::without_spares()?), false)
+    }
+
     fn on(daemon: Arc<Daemon>, shared: bool) -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io("epoll_create1"))?;
         Ok(Self {
@@ -150,7 +157,7 @@ impl Executor {
             running: HashMap::new(),
             serial: 0,
             events: VecDeque::new(),
-            buffer: Vec::new(),
+            inbox: Inbox::default(),
         })
     }
 
@@ -222,7 +229,8 @@ impl Executor {
     /// `streams`: whether pieces of output become events.
     pub(crate) fn start(&mut self, plan: &CheckedPlan, streams: bool) -> Result<SandboxId> {
         self.check_owner()?;
-        let launch = Frame::Go(Box::new(plan.launch.clone())).write().map_err(SessionError::Protocol)?;
+        let launch =
+            Frame::Go(Box::new(plan.launch.clone())).write().map_err(SessionError::Protocol)?;
         let fds = passed(plan);
         let channel = match self.launch(plan, &launch, &fds) {
             // The daemon was killed: nothing of this plan has run, so a new one may.
@@ -232,9 +240,6 @@ impl Executor {
             }
             other => other?,
         };
-        if self.daemon.knows(&plan.confinement) {
-            self.daemon.keep_ready(&plan.confinement);
-        }
         self.serial += 1;
         let event = EpollEvent::new(EpollFlags::EPOLLIN, self.serial);
         self.epoll.add(&channel, event).map_err(io("epoll_ctl"))?;
@@ -248,7 +253,7 @@ impl Executor {
             _ => {}
         }
         let collect = plan.launch.collect.iter().map(|path| path_from(path)).collect();
-        let confinement = plan.confinement.clone();
+        let confinement = Arc::clone(&plan.confinement);
         let output = Output::new();
         let mut running = Running { channel, output, collect, stdin, confinement, streams };
         running.feed()?;
@@ -256,12 +261,7 @@ impl Executor {
         Ok(SandboxId(self.serial))
     }
 
-    fn launch(
-        &self,
-        plan: &CheckedPlan,
-        launch: &[u8],
-        fds: &[BorrowedFd<'_>],
-    ) -> Result<Channel> {
+    fn launch(&self, plan: &CheckedPlan, launch: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Channel> {
         loop {
             let (channel, ready) = self.daemon.sandbox(&plan.confinement, true)?;
             match channel.send(launch, fds, true) {
@@ -369,7 +369,9 @@ impl Executor {
     }
 
     fn running(&mut self, sandbox: SandboxId) -> Result<&mut Running> {
-        self.running.get_mut(&sandbox.0).ok_or_else(|| SessionError::UnknownSandbox(sandbox.0).into())
+        self.running
+            .get_mut(&sandbox.0)
+            .ok_or_else(|| SessionError::UnknownSandbox(sandbox.0).into())
     }
 
     fn check_owner(&self) -> Result<()> {
@@ -416,24 +418,25 @@ impl Executor {
     fn hear(&mut self, id: u64) {
         let Some(mut running) = self.running.remove(&id) else { return };
         let sandbox = SandboxId(id);
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let heard = running.channel.receive(&mut buffer, &mut Vec::new(), false);
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let heard = running.channel.receive(&mut inbox);
         let over = match heard {
-            Ok(Received::Message) => match Frame::read(&buffer) {
+            Ok(Received::Message) => match Frame::read(inbox.message()) {
                 Ok(frame) => self.take(sandbox, &mut running, frame),
                 Err(error) => Some(failed(sandbox, SessionError::Protocol(error).into())),
             },
-            Ok(Received::Nothing) | Err(Errno::EINTR) => None,
+            Ok(Received::Nothing) => None,
             Ok(Received::Closed) => Some(failed(sandbox, SessionError::GuardDied.into())),
             Err(errno) => Some(failed(sandbox, io("recvmsg")(errno))),
         };
-        self.buffer = buffer;
+        self.inbox = inbox;
         match over {
             None => {
                 self.running.insert(id, running);
             }
             Some(event) => {
                 let _ = self.epoll.delete(&running.channel);
+                // Afterwards, so that it takes no time from the run itself.
                 if !matches!(event, Event::Failed { .. }) {
                     self.daemon.keep_ready(&running.confinement);
                 }
@@ -443,7 +446,12 @@ impl Executor {
     }
 
     /// Returns the last event of a sandbox.
-    fn take(&mut self, sandbox: SandboxId, running: &mut Running, frame: Frame<'_>) -> Option<Event> {
+    fn take(
+        &mut self,
+        sandbox: SandboxId,
+        running: &mut Running,
+        frame: Frame<'_>,
+    ) -> Option<Event> {
         match frame {
             Frame::Stdout(data) => {
                 running.output.stdout.extend_from_slice(data);

@@ -22,10 +22,7 @@ pub(crate) fn prepare(
 ) -> Result<&'static Exec, LaunchError> {
     let words: Vec<Vec<u8>> = launch.argv.iter().map(|word| expand(word, workspace)).collect();
     let env = environment(launch, workspace);
-    let path = env
-        .iter()
-        .find_map(|entry| entry.strip_prefix(b"PATH="))
-        .unwrap_or(DEFAULT_PATH);
+    let path = env.iter().find_map(|entry| entry.strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH);
     let program = words.first().map(Vec::as_slice).unwrap_or_default();
     let file = find(program, path, launch.cwd.as_deref(), workspace)?;
     let cwd = launch.cwd.clone().unwrap_or_else(|| workspace.as_os_str().as_bytes().to_vec());
@@ -149,10 +146,8 @@ pub(crate) fn explain(step: u32, errno: i32, exec: Option<&Exec>) -> LaunchError
 }
 
 fn exec_error(file: &[u8], errno: Errno) -> LaunchError {
-    let not = |reason: String| LaunchError::NotExecutable {
-        path: escape(file),
-        reason: reason.into(),
-    };
+    let not =
+        |reason: String| LaunchError::NotExecutable { path: escape(file), reason: reason.into() };
     match errno {
         Errno::ENOEXEC => not("it is neither a program nor a script: a script begins with a line \
              like #!/bin/sh, and a program must be built for this machine"

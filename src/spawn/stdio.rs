@@ -3,8 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::sys::stat::Mode;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
 use crate::plan::Stream;
@@ -46,10 +45,8 @@ impl Streams {
         for ((want, slot), ours) in wanted.into_iter().zip(STDIO_SLOTS).zip(ours) {
             match want {
                 Stream::Pipe => continue,
-                Stream::Null => {
-                    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
-                    place(&null, slot)?;
-                }
+                // The guard's own standard input is /dev/null, open for both.
+                Stream::Null => place(std::io::stdin(), slot)?,
                 Stream::Passed => place(passed.next().ok_or(Errno::EBADF)?, slot)?,
             }
             *ours = None;

@@ -14,9 +14,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat, write};
 
 use crate::error::LaunchError;
 use crate::plan::{FileSpec, escape};
-use crate::sys::openat2::{
-    RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2,
-};
+use crate::sys::openat2::{RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2};
 
 /// The largest file that is brought back.
 pub(crate) const MAX_COLLECTED: u64 = 64 << 20;
@@ -35,7 +33,11 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     /// Makes `base/name`, readable to this user only.
-    pub(crate) fn create(base: BorrowedFd<'_>, base_path: &Path, name: &str) -> Result<Self, Errno> {
+    pub(crate) fn create(
+        base: BorrowedFd<'_>,
+        base_path: &Path,
+        name: &str,
+    ) -> Result<Self, Errno> {
         mkdirat(base, name, Mode::S_IRWXU)?;
         let dir = openat(base, name, DIR, Mode::empty())?;
         Ok(Self { dir, path: base_path.join(name) })
@@ -64,11 +66,8 @@ impl Workspace {
             }
             parent = openat(&parent, name, DIR, Mode::empty())?;
         }
-        let flags = OFlag::O_WRONLY
-            | OFlag::O_CREAT
-            | OFlag::O_EXCL
-            | OFlag::O_CLOEXEC
-            | OFlag::O_NOFOLLOW;
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         let mode = Mode::from_bits_truncate(0o644);
         let out = openat(&parent, OsStr::from_bytes(leaf), flags, mode)?;
         let mut rest = file.data.as_slice();

@@ -40,9 +40,7 @@ pub(crate) fn drop_all() -> Result<(), Errno> {
     let header = Header { version: VERSION_3, pid: 0 };
     let none = [Data::default(); 2];
     // SAFETY: `header` and `none` have the layouts that version 3 of the call reads.
-    check(unsafe {
-        libc::syscall(libc::SYS_capset, std::ptr::from_ref(&header), none.as_ptr())
-    })?;
+    check(unsafe { libc::syscall(libc::SYS_capset, std::ptr::from_ref(&header), none.as_ptr()) })?;
     let mut left = [Data::default(); 2];
     // SAFETY: `left` has room for what version 3 of the call writes.
     check(unsafe {

@@ -23,6 +23,24 @@ const MAX_FDS: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Channel(OwnedFd);
 
+/// A buffer that messages are received into, kept so that it need not be cleared each time.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    bytes: Vec<u8>,
+    len: usize,
+    /// A message that came in a memfd.
+    spilled: Vec<u8>,
+    /// Descriptors that came with messages and were not taken yet.
+    pub(crate) fds: Vec<OwnedFd>,
+}
+
+impl Inbox {
+    /// The last message.
+    pub(crate) fn message(&self) -> &[u8] {
+        if self.spilled.is_empty() { &self.bytes[..self.len] } else { &self.spilled }
+    }
+}
+
 /// What [`Channel::receive`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Received {
@@ -33,12 +51,8 @@ pub(crate) enum Received {
 
 impl Channel {
     pub(crate) fn pair() -> Result<(Self, Self), Errno> {
-        let (a, b) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )?;
+        let (a, b) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
         Ok((Self(a), Self(b)))
     }
 
@@ -80,55 +94,43 @@ impl Channel {
         }
     }
 
-    /// Receives one message into `message` and its descriptors into `fds`. EINTR is returned, so
-    /// that a caller may look at its signals.
-    pub(crate) fn receive(
-        &self,
-        message: &mut Vec<u8>,
-        fds: &mut Vec<OwnedFd>,
-        wait: bool,
-    ) -> Result<Received, Errno> {
-        message.resize(MAX_INLINE, 0);
+    /// Receives one message. Never waits.
+    pub(crate) fn receive(&self, inbox: &mut Inbox) -> Result<Received, Errno> {
+        inbox.bytes.resize(MAX_INLINE, 0);
+        inbox.spilled = Vec::new();
+        inbox.len = 0;
         let mut control = nix::cmsg_space!([std::os::fd::RawFd; MAX_FDS]);
-        let mut flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        if !wait {
-            flags |= MsgFlags::MSG_DONTWAIT;
-        }
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
         let length = {
-            let mut parts = [IoSliceMut::new(message)];
+            let mut parts = [IoSliceMut::new(&mut inbox.bytes)];
             let socket = self.0.as_raw_fd();
             let received = match recvmsg::<()>(socket, &mut parts, Some(&mut control), flags) {
                 Ok(received) => received,
-                Err(Errno::EAGAIN) => {
-                    message.clear();
-                    return Ok(Received::Nothing);
-                }
-                Err(Errno::ECONNRESET) => {
-                    message.clear();
-                    return Ok(Received::Closed);
-                }
+                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(Received::Nothing),
+                Err(Errno::ECONNRESET) => return Ok(Received::Closed),
                 Err(other) => return Err(other),
             };
             for part in received.cmsgs()? {
                 if let ControlMessageOwned::ScmRights(numbers) = part {
                     // SAFETY: the kernel made these descriptors for us with this message.
-                    fds.extend(numbers.into_iter().map(|n| unsafe { OwnedFd::from_raw_fd(n) }));
+                    inbox
+                        .fds
+                        .extend(numbers.into_iter().map(|n| unsafe { OwnedFd::from_raw_fd(n) }));
                 }
             }
             received.bytes
         };
-        message.truncate(length);
+        inbox.len = length;
         if length == 0 {
             return Ok(Received::Closed);
         }
-        if message.as_slice() == [SPILLED] {
-            let mut file = File::from(fds.pop().ok_or(Errno::EPROTO)?);
+        if inbox.message() == [SPILLED] {
+            let mut file = File::from(inbox.fds.pop().ok_or(Errno::EPROTO)?);
             if file.metadata().map_err(errno)?.len() > MAX_SPILLED {
                 return Err(Errno::EMSGSIZE);
             }
             file.rewind().map_err(errno)?;
-            message.clear();
-            file.read_to_end(message).map_err(errno)?;
+            file.read_to_end(&mut inbox.spilled).map_err(errno)?;
         }
         Ok(Received::Message)
     }

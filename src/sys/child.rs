@@ -3,7 +3,7 @@
 //! clone and the code below makes raw system calls only.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering;
 
 use nix::errno::Errno;
@@ -44,8 +44,16 @@ impl Step {
             Terminal,
         };
         [
-            ParentDeath, Session, Limits, Landlock, Seccomp, Directory, Descriptors, Terminal,
-            Signals, Exec,
+            ParentDeath,
+            Session,
+            Limits,
+            Landlock,
+            Seccomp,
+            Directory,
+            Descriptors,
+            Terminal,
+            Signals,
+            Exec,
         ]
         .into_iter()
         .find(|step| *step as u32 == number)
@@ -72,7 +80,7 @@ struct Program {
 impl Lockdown {
     /// Everything a target needs. It is leaked, since the target may outlive any scope here.
     pub(crate) fn leak(
-        ruleset: BorrowedFd<'_>,
+        ruleset: OwnedFd,
         limits: Vec<(u32, libc::rlimit64)>,
         filter: Vec<sock_filter>,
         wait_killable: bool,
@@ -82,7 +90,7 @@ impl Lockdown {
         let flags = seccomp::FLAG_NEW_LISTENER
             | if wait_killable { seccomp::FLAG_WAIT_KILLABLE_RECV } else { 0 };
         Ok(Box::leak(Box::new(Self {
-            ruleset: ruleset.as_raw_fd(),
+            ruleset: ruleset.into_raw_fd(),
             limits,
             program: Program { len, filter: filter.as_ptr() },
             flags,
@@ -146,8 +154,7 @@ pub(crate) fn clone_target(
     let start: &'static Start = Box::leak(Box::new(Start { shared, lockdown }));
     let stack: &'static mut [u128] = vec![0u128; STACK / 16].leak();
     let top = stack.as_mut_ptr_range().end;
-    let flags =
-        libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_CHILD_CLEARTID | libc::SIGCHLD;
+    let flags = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_CHILD_CLEARTID | libc::SIGCHLD;
     // SAFETY: the child runs on a stack of its own, which is never freed, and `target` makes raw
     // system calls only. `inside` is never freed either.
     let pid = check(unsafe {
@@ -195,6 +202,16 @@ unsafe fn lock_down(shared: &Shared, lockdown: &Lockdown) -> Result<(), Failure>
         let death = libc::PR_SET_PDEATHSIG as usize;
         call(Step::ParentDeath, libc::SYS_prctl, [death, kill, 0, 0])?;
         call(Step::Session, libc::SYS_setsid, [0; 4])?;
+        // `struct sigaction` of the kernel: handler, flags, restorer, mask. All zero: default. All
+        // signals stay blocked until the exec.
+        let default = [0u64; 4];
+        for signal in 1..=64usize {
+            if signal != kill && signal != libc::SIGSTOP as usize {
+                let action = default.as_ptr() as usize;
+                call(Step::Signals, libc::SYS_rt_sigaction, [signal, action, 0, 8])?;
+            }
+        }
+        call(Step::Signals, libc::SYS_umask, [0o022, 0, 0, 0])?;
         for (resource, limit) in &lockdown.limits {
             let limit = std::ptr::from_ref(limit) as usize;
             call(Step::Limits, libc::SYS_prlimit64, [0, *resource as usize, limit, 0])?;
@@ -240,19 +257,10 @@ unsafe fn execute(shared: &Shared) -> Failure {
             if exec.terminal {
                 call(Step::Terminal, libc::SYS_ioctl, [0, libc::TIOCSCTTY as usize, 0, 0])?;
             }
-            // `struct sigaction` of the kernel: handler, flags, restorer, mask. All zero: default.
-            let default = [0u64; 4];
-            for signal in 1..=64usize {
-                if signal != libc::SIGKILL as usize && signal != libc::SIGSTOP as usize {
-                    let action = default.as_ptr() as usize;
-                    call(Step::Signals, libc::SYS_rt_sigaction, [signal, action, 0, 8])?;
-                }
-            }
             let none = 0u64;
             let mask = std::ptr::from_ref(&none) as usize;
             let set = libc::SIG_SETMASK as usize;
             call(Step::Signals, libc::SYS_rt_sigprocmask, [set, mask, 0, 8])?;
-            call(Step::Signals, libc::SYS_umask, [0o022, 0, 0, 0])?;
             let (path, argv, envp) = (exec.path.as_ptr(), exec.argv.as_ptr(), exec.envp.as_ptr());
             let words = [path as usize, argv as usize, envp as usize, 0];
             call(Step::Exec, libc::SYS_execve, words)?;

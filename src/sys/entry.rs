@@ -40,9 +40,8 @@ pub(crate) fn linked_into_program() -> bool {
         return false;
     }
     // SAFETY: AT_PHDR and AT_PHNUM describe the program's own headers, which stay mapped.
-    let headers = unsafe {
-        std::slice::from_raw_parts(headers as *const libc::Elf64_Phdr, count as usize)
-    };
+    let headers =
+        unsafe { std::slice::from_raw_parts(headers as *const libc::Elf64_Phdr, count as usize) };
     let Some(table) = headers.iter().find(|h| h.p_type == libc::PT_PHDR) else {
         // A static program without PT_PHDR is not position independent: addresses are absolute.
         return within(headers, 0, here);

@@ -28,9 +28,7 @@ fn close_range(first: RawFd, last: RawFd) -> Result<(), Errno> {
 /// A duplicate at `lowest` or above, close-on-exec.
 pub(crate) fn dup_above(fd: BorrowedFd<'_>, lowest: RawFd) -> Result<OwnedFd, Errno> {
     // SAFETY: takes numbers only.
-    let new = check(unsafe {
-        libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, lowest).into()
-    })?;
+    let new = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, lowest).into() })?;
     // SAFETY: the kernel made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(new as i32) })
 }

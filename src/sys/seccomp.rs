@@ -41,12 +41,7 @@ pub(crate) fn wait_killable() -> bool {
     let flags = FLAG_NEW_LISTENER | FLAG_WAIT_KILLABLE_RECV;
     // SAFETY: a null program can't be installed.
     let answer = check(unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            SET_MODE_FILTER,
-            flags,
-            std::ptr::null::<libc::c_void>(),
-        )
+        libc::syscall(libc::SYS_seccomp, SET_MODE_FILTER, flags, std::ptr::null::<libc::c_void>())
     });
     answer == Err(Errno::EFAULT)
 }

@@ -114,11 +114,7 @@ pub(crate) enum Limit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ToMeter {
     /// Measure this guard's tree from now on.
-    Watch {
-        memory: Option<u64>,
-        cpu: Option<Duration>,
-        workspace: Option<u64>,
-    },
+    Watch { memory: Option<u64>, cpu: Option<Duration>, workspace: Option<u64> },
 }
 
 /// Daemon → guard.

@@ -1,6 +1,7 @@
 // escape: execute a program it has just written
 // layer: landlock
 // outside: works
+// inside: works a write grant includes execution: an interpreter or the dynamic loader would run the file anyway
 #include "payload.h"
 
 static void attempt(void) {

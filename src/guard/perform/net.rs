@@ -187,7 +187,11 @@ pub(crate) fn connect(
         Address::Inet(ip, port) => {
             if !context.network.may_connect(ip, port) {
                 let endpoint = std::net::SocketAddr::new(ip.to_canonical(), port).to_string();
-                return Err(denied(Errno::EACCES, endpoint.clone(), format!("connect(\"{endpoint}\")")));
+                return Err(denied(
+                    Errno::EACCES,
+                    endpoint.clone(),
+                    format!("connect(\"{endpoint}\")"),
+                ));
             }
             (address, None)
         }
@@ -214,12 +218,11 @@ pub(crate) fn connect(
     }
     let context = Arc::clone(context);
     lanes.run(Box::new(move || {
-        let answer = match job.run(&context) {
+        // ENOENT: the caller died meanwhile.
+        let _ = match job.run(&context) {
             Ok(()) => context.listener.value(job.call.id, 0),
             Err(errno) => context.listener.errno(job.call.id, errno),
         };
-        // ENOENT: the caller died meanwhile.
-        drop(answer);
     }))?;
     Ok(Answer::Later)
 }
