@@ -106,8 +106,11 @@ impl Channel {
             let socket = self.0.as_raw_fd();
             let received = match recvmsg::<()>(socket, &mut parts, Some(&mut control), flags) {
                 Ok(received) => received,
-                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(Received::Nothing),
-                Err(Errno::ECONNRESET) => return Ok(Received::Closed),
+                // ECONNRESET is told once and before the messages that are still in the queue: the
+                // other end was closed with some of ours unread. The socket stays readable.
+                Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNRESET) => {
+                    return Ok(Received::Nothing);
+                }
                 Err(other) => return Err(other),
             };
             for part in received.cmsgs()? {
