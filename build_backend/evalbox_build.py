@@ -85,7 +85,7 @@ def build_daemon() -> None:
 def target() -> str:
     """The target maturin will build for: the one it was told, else the host's."""
     words = shlex.split(os.environ.get("MATURIN_PEP517_ARGS", ""))
-    for word, following in zip(words, [*words[1:], ""]):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         if word == "--target":
             return following
         if word.startswith("--target="):
@@ -93,7 +93,9 @@ def target() -> str:
     if named := os.environ.get("CARGO_BUILD_TARGET"):
         return named
     rustc = os.environ.get("RUSTC", "rustc")
-    version = subprocess.run([rustc, "-vV"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    version = subprocess.run(
+        [rustc, "-vV"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    )
     return next(
         line.partition(" ")[2] for line in version.stdout.splitlines() if line.startswith("host: ")
     )

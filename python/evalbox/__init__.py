@@ -13,6 +13,8 @@ from evalbox import _native
 from evalbox._native import (
     PIPE,
     Completed,
+    Doctor,
+    DoctorEntry,
     ExceptionInfo,
     Failed,
     Job,
@@ -26,6 +28,7 @@ from evalbox._native import (
     TimedOut,
     Usage,
     __version__,
+    doctor,
 )
 from evalbox.errors import (
     CommandNotFound,
@@ -48,6 +51,8 @@ __all__ = [
     "CommandNotFound",
     "CompileError",
     "Completed",
+    "Doctor",
+    "DoctorEntry",
     "EvalboxError",
     "Event",
     "ExceptionInfo",
@@ -73,6 +78,7 @@ __all__ = [
     "Usage",
     "UseAfterFork",
     "__version__",
+    "doctor",
 ]
 
 Event = Stdout | Stderr | Completed | TimedOut | Failed

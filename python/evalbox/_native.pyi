@@ -28,6 +28,8 @@ _Event: TypeAlias = Stdout | Stderr | Completed | TimedOut | Failed
 __all__ = [
     "PIPE",
     "Completed",
+    "Doctor",
+    "DoctorEntry",
     "ExceptionInfo",
     "Failed",
     "Job",
@@ -41,13 +43,18 @@ __all__ = [
     "TimedOut",
     "Usage",
     "__version__",
+    "cli_main",
+    "doctor",
     "set_packaged_daemon",
 ]
 
 PIPE: Final = -1
 __version__: Final[str]
 
+def cli_main(arguments: Sequence[_Text], /) -> int: ...
+def doctor() -> Doctor: ...
 def set_packaged_daemon(path: str | os.PathLike[str], /) -> None: ...
+
 @final
 class Limits:
     def __new__(
@@ -266,3 +273,21 @@ class Failed:
     def job(self) -> Job: ...
     @property
     def error(self) -> EvalboxError: ...
+
+@final
+class Doctor:
+    @property
+    def ok(self) -> bool: ...
+    @property
+    def entries(self) -> list[DoctorEntry]: ...
+
+@final
+class DoctorEntry:
+    @property
+    def name(self) -> str: ...
+    @property
+    def state(self) -> Literal["ok", "degraded", "missing"]: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def remedy(self) -> str | None: ...

@@ -12,6 +12,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMapping, PyMemoryView, PyStrin
 use super::errors;
 use super::limits::Limits;
 use crate::Stdin;
+use crate::plan::limits;
 
 /// What `subprocess.PIPE` is.
 pub(super) const PIPE: i32 = -1;
@@ -153,27 +154,10 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Size {
             return value.extract().map(Self).map_err(|error| out_of_range(&value, error));
         };
         let text = text.to_str()?;
-        size(text).map(Self).ok_or_else(|| {
-            let message =
-                format!("{text:?} is not a size: write bytes, or a number with K, M, G or T");
-            errors::plan(value.py(), message)
+        limits::size(text).map(Self).map_err(|problem| {
+            errors::plan(value.py(), format!("{text:?} is not a size: {problem}"))
         })
     }
-}
-
-fn size(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let shift = match unit.trim().to_ascii_uppercase().as_str() {
-        "" | "B" => 0,
-        "K" | "KB" | "KIB" => 10,
-        "M" | "MB" | "MIB" => 20,
-        "G" | "GB" | "GIB" => 30,
-        "T" | "TB" | "TIB" => 40,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 /// Seconds as Python counts them.

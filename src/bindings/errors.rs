@@ -1,14 +1,11 @@
 //! The crate's errors as the exceptions of `evalbox.errors`, with their causes in the message.
 
-use std::error::Error as _;
-use std::fmt::Write as _;
-
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
 use super::output::Output;
-use crate::error::{Error, LaunchError, Machine, RuntimeError, SessionError, Unavailable};
+use crate::error::{Error, LaunchError, Machine, RuntimeError, SessionError, Unavailable, chain};
 
 /// A class of `evalbox.errors`. They are written in Python, where a class may have two bases.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +97,7 @@ pub(super) fn plan(py: Python<'_>, message: String) -> PyErr {
 /// The exception for an error.
 pub(super) fn raise(py: Python<'_>, error: &Error) -> PyErr {
     let (class, errno) = classify(error);
-    let raised = Class::error(class, py, message(error));
+    let raised = Class::error(class, py, chain(error));
     if let Some(errno) = errno
         && let Err(error) = raised.value(py).setattr("errno", errno)
     {
@@ -156,19 +153,4 @@ fn machine_errno(machine: &Machine) -> Option<i32> {
         | Machine::Start { errno, .. } => Some(*errno),
         Machine::NestedListener => Some(libc::EBUSY),
     }
-}
-
-/// The error and what caused it.
-fn message(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // A transparent layer says the same again.
-        let part = error.to_string();
-        if !text.ends_with(&part) {
-            let _ = write!(text, ": {part}");
-        }
-        cause = error.source();
-    }
-    text
 }

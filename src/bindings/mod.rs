@@ -1,6 +1,7 @@
 //! `evalbox._native`: what Python sees. Nothing is decided here, only translated.
 
 mod convert;
+mod doctor;
 mod errors;
 mod limits;
 mod literal;
@@ -17,6 +18,10 @@ use pyo3::prelude::*;
 /// The native half of evalbox. Use the package `evalbox`.
 #[pymodule]
 mod _native {
+    #[pymodule_export]
+    use super::cli_main;
+    #[pymodule_export]
+    use super::doctor::{Doctor, DoctorEntry, doctor};
     #[pymodule_export]
     use super::limits::Limits;
     #[pymodule_export]
@@ -40,4 +45,12 @@ mod _native {
 #[pyo3(signature = (path, /))]
 fn set_packaged_daemon(path: PathBuf) {
     crate::set_packaged_daemon(path);
+}
+
+/// Runs the command line with these arguments and returns the exit status.
+#[pyfunction]
+#[pyo3(signature = (arguments, /))]
+fn cli_main(py: Python<'_>, arguments: convert::Words) -> i32 {
+    let words = std::iter::once("evalbox".into()).chain(arguments.0);
+    py.detach(|| crate::cli::main(words))
 }
