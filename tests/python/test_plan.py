@@ -349,7 +349,7 @@ def test_wrong_types_of_methods() -> None:
         lambda: plan.stdin(None),  # type: ignore[arg-type]
         lambda: plan.limits({}),  # type: ignore[arg-type]
         lambda: plan.timeout("1"),  # type: ignore[arg-type]
-        lambda: plan.run(True),  # type: ignore[misc]
+        lambda: plan.run(True),  # type: ignore[call-arg]
     ):
         with pytest.raises(TypeError):
             call()

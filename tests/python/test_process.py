@@ -64,15 +64,15 @@ def test_a_signal_handler_may_go_on() -> None:
     heard = []
     before = signal.signal(signal.SIGUSR1, lambda *_: heard.append(time.monotonic()))
     try:
+        start = time.monotonic()
         timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
         timer.start()
-        start = time.monotonic()
         assert Plan(["sleep", "0.4"]).run().ok
         timer.join()
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert len(heard) == 1
-    assert 0.1 <= heard[0] - start < 0.3
+    assert 0.1 <= heard[0] - start < 0.35
 
 
 def test_a_signal_handler_may_use_the_session() -> None:

@@ -39,8 +39,9 @@ def test_other_ends(session: Session) -> None:
     late = session.spawn(Plan(["sleep", "60"], timeout=0.1))
     wrong = session.spawn(Plan(["no-such-command"]))
     events = {event.job: event for event in session}
-    assert isinstance(events[late], TimedOut)
-    assert events[late].output.status == "timed_out"
+    timed_out = events[late]
+    assert isinstance(timed_out, TimedOut)
+    assert timed_out.output.status == "timed_out"
     failed = events[wrong]
     assert isinstance(failed, Failed)
     assert isinstance(failed.error, evalbox.CommandNotFound)
