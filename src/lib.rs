@@ -30,6 +30,7 @@ pub use doctor::{Doctor, doctor};
 pub use error::{Error, Result};
 pub use isolation::filter::build_whitelist_filter;
 pub use plan::{CheckedPlan, Limits, Plan, Sink, Stdin};
+pub use runtime::{Config, python, shell};
 pub use session::{Event, Exception, Executor, Output, SandboxId};
 pub use wire::{Refused, Status, Usage};
 

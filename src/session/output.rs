@@ -35,7 +35,7 @@ pub struct Output {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exception {
-    /// The class, with its module unless that is `builtins`.
+    /// The class, with its module unless that is `builtins` or `__main__`.
     pub kind: String,
     /// `str()` of the exception.
     pub message: String,
