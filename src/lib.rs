@@ -9,6 +9,8 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("evalbox needs Linux");
 
+#[cfg(feature = "python")]
+mod bindings;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod client;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::plan::limits;
+
 /// Run code that nobody trusts.
 #[derive(Debug, Parser)]
 #[command(name = "evalbox", version, disable_help_subcommand = true, max_term_width = 100)]
@@ -127,22 +129,7 @@ fn seconds(text: &str) -> Result<Bound<Duration>, String> {
 }
 
 fn size(text: &str) -> Result<Bound<u64>, String> {
-    bound(text, |text| {
-        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
-            "" | "B" => 0,
-            "K" | "KB" | "KIB" => 10,
-            "M" | "MB" | "MIB" => 20,
-            "G" | "GB" | "GIB" => 30,
-            "T" | "TB" | "TIB" => 40,
-            _ => return Err("the unit is K, M, G or T, each 1024 times the one before".into()),
-        };
-        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Err("write it as a whole number and a unit, like 256M, or none".into());
-        }
-        let number: u64 = digits.parse().map_err(|_| "it is too large".to_owned())?;
-        number.checked_mul(1 << shift).ok_or_else(|| "it is too large".into())
-    })
+    bound(text, |text| limits::size(text).map_err(|problem| format!("{problem}, or none")))
 }
 
 fn number(text: &str) -> Result<Bound<u32>, String> {

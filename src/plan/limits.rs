@@ -73,6 +73,26 @@ impl Limits {
     }
 }
 
+/// Bytes, from a whole number and perhaps a unit: `1000`, `256M`, `2GiB`. The error says what it
+/// should be.
+#[cfg(feature = "cli")]
+pub(crate) fn size(text: &str) -> Result<u64, &'static str> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" | "KB" | "KIB" => 10,
+        "M" | "MB" | "MIB" => 20,
+        "G" | "GB" | "GIB" => 30,
+        "T" | "TB" | "TIB" => 40,
+        _ => return Err("the unit is K, M, G or T, each 1024 times the one before"),
+    };
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err("write it as a whole number and a unit, like 256M");
+    }
+    let number: u64 = digits.parse().map_err(|_| "it is too large")?;
+    number.checked_mul(1 << shift).ok_or("it is too large")
+}
+
 pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -226,7 +226,8 @@ impl Executor {
         self.start(plan, true)
     }
 
-    fn start(&mut self, plan: &CheckedPlan, streams: bool) -> Result<SandboxId> {
+    /// `streams`: whether pieces of output become events.
+    pub(crate) fn start(&mut self, plan: &CheckedPlan, streams: bool) -> Result<SandboxId> {
         self.check_owner()?;
         let launch =
             Frame::Go(Box::new(plan.launch.clone())).write().map_err(SessionError::Protocol)?;

@@ -3,6 +3,8 @@
 mod executor;
 mod output;
 
+#[cfg(feature = "python")]
+pub(crate) use executor::Polled;
 pub use executor::{Event, Executor, SandboxId};
 pub use output::{Exception, Output};
 
