@@ -366,6 +366,21 @@ pub fn errno_text(errno: i32) -> String {
     format!("{errno:?}: {}", errno.desc())
 }
 
+/// An error and its causes, on one line if none of them has more.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Transparent layers say what they hold.
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
 fn join_paths(paths: &[PathBuf]) -> String {
     let shown: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
     shown.join(", ")

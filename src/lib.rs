@@ -9,8 +9,11 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("evalbox needs Linux");
 
+#[cfg(feature = "cli")]
+pub mod cli;
 mod client;
 mod daemon;
+pub mod doctor;
 pub mod error;
 mod guard;
 pub mod isolation;
@@ -21,6 +24,7 @@ mod spawn;
 mod sys;
 mod wire;
 
+pub use doctor::{Doctor, doctor};
 pub use error::{Error, Result};
 pub use isolation::filter::build_whitelist_filter;
 pub use plan::{CheckedPlan, Limits, Plan, Sink, Stdin};

@@ -91,6 +91,12 @@ impl Daemon {
         Ok(daemon)
     }
 
+    /// Starts a daemon that makes no sandbox in advance.
+    #[cfg(feature = "cli")]
+    pub(crate) fn without_spares() -> Result<Self> {
+        Self::start(false)
+    }
+
     fn start(spares: bool) -> Result<Self> {
         let path = find::daemon()?;
         let (ours, theirs) = Channel::pair().map_err(no_descriptors)?;

@@ -34,6 +34,9 @@ const GRACE: Duration = Duration::from_secs(3);
 /// What earlier daemons left behind is looked for when this one has nothing else to do.
 const SWEEP_AFTER: Duration = Duration::from_secs(2);
 
+/// Empty workspaces that are kept for the next runs.
+const KEPT_EMPTY: usize = 64;
+
 /// A guard as the daemon knows it.
 #[derive(Debug)]
 struct Guard {
@@ -54,6 +57,8 @@ pub(crate) struct Server {
     guards: HashMap<i32, Guard>,
     filters: Vec<(Profile, Vec<sock_filter>)>,
     system: SystemGrants,
+    /// Names of empty workspaces.
+    empty: Vec<String>,
     inbox: Inbox,
     serial: u64,
 }
@@ -75,6 +80,7 @@ impl Server {
             guards: HashMap::new(),
             filters: Vec::new(),
             system: SystemGrants::default(),
+            empty: Vec::new(),
             inbox: Inbox::default(),
             serial: 0,
         })
@@ -183,10 +189,7 @@ impl Server {
             self.system.refresh();
         }
         let filter = self.filter(&profile)?;
-        self.serial += 1;
-        let name = self.serial.to_string();
-        let workspace = Workspace::create(self.base.dir(), &self.base.path, &name)
-            .map_err(failed("workspace"))?;
+        let (name, workspace) = self.workspace().map_err(failed("workspace"))?;
         let (ours, theirs) = Channel::pair().map_err(failed("socketpair"))?;
         let daemon = getpid().as_raw();
         match fork_single_threaded() {
@@ -225,6 +228,20 @@ impl Server {
                 Err(failed("fork")(errno))
             }
         }
+    }
+
+    /// An empty directory: one that a finished run has left, or a new one.
+    fn workspace(&mut self) -> Result<(String, Workspace), Errno> {
+        while let Some(name) = self.empty.pop() {
+            match Workspace::reuse(self.base.dir(), &self.base.path, &name) {
+                Ok(workspace) => return Ok((name, workspace)),
+                Err(_) => self.remove_workspace(&name),
+            }
+        }
+        self.serial += 1;
+        let name = self.serial.to_string();
+        let workspace = Workspace::create(self.base.dir(), &self.base.path, &name)?;
+        Ok((name, workspace))
     }
 
     fn profile(&self, confinement: &Confinement) -> Profile {
@@ -298,7 +315,12 @@ impl Server {
             let Some(guard) = self.guards.remove(&child.pid) else { continue };
             let _ = self.epoll.delete(&guard.meter);
             if child.status == 0 {
-                self.remove_workspace(&guard.workspace);
+                // Making and removing directories is a good part of a launch's cost.
+                if self.empty.len() < KEPT_EMPTY {
+                    self.empty.push(guard.workspace);
+                } else {
+                    self.remove_workspace(&guard.workspace);
+                }
                 continue;
             }
             died = true;

@@ -140,6 +140,13 @@ impl Executor {
         Self::on(Arc::new(Daemon::masked(abi)?), false)
     }
 
+    /// An executor with a daemon of its own that makes no sandbox in advance: for a program whose
+    /// one run is all it does.
+    #[cfg(feature = "cli")]
+    pub(crate) fn for_one_run() -> Result<Self> {
+        Self::on(Arc::new(Daemon::without_spares()?), false)
+    }
+
     fn on(daemon: Arc<Daemon>, shared: bool) -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io("epoll_create1"))?;
         Ok(Self {

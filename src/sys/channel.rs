@@ -106,8 +106,11 @@ impl Channel {
             let socket = self.0.as_raw_fd();
             let received = match recvmsg::<()>(socket, &mut parts, Some(&mut control), flags) {
                 Ok(received) => received,
-                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(Received::Nothing),
-                Err(Errno::ECONNRESET) => return Ok(Received::Closed),
+                // ECONNRESET is told once, when the other end has gone and left something of ours
+                // unread. What it said before that is still to be read, and after it the end.
+                Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNRESET) => {
+                    return Ok(Received::Nothing);
+                }
                 Err(other) => return Err(other),
             };
             for part in received.cmsgs()? {
@@ -150,4 +153,27 @@ impl From<Channel> for OwnedFd {
 
 fn errno(error: std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_are_heard_whatever_they_crossed() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        ours.send(b"unread", &[], true).unwrap();
+        theirs.send(b"last words", &[], true).unwrap();
+        drop(theirs);
+        let mut inbox = Inbox::default();
+        let mut heard = Vec::new();
+        loop {
+            match ours.receive(&mut inbox).unwrap() {
+                Received::Message => heard.push(inbox.message().to_vec()),
+                Received::Nothing => {}
+                Received::Closed => break,
+            }
+        }
+        assert_eq!(heard, [b"last words"]);
+    }
 }

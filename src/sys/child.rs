@@ -44,16 +44,8 @@ impl Step {
             Terminal,
         };
         [
-            ParentDeath,
-            Session,
-            Limits,
-            Landlock,
-            Seccomp,
-            Directory,
-            Descriptors,
-            Terminal,
-            Signals,
-            Exec,
+            ParentDeath, Session, Limits, Landlock, Seccomp, Directory, Descriptors, Terminal,
+            Signals, Exec,
         ]
         .into_iter()
         .find(|step| *step as u32 == number)

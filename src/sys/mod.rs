@@ -17,6 +17,8 @@ mod raw;
 pub(crate) mod seccomp;
 pub(crate) mod shared;
 pub(crate) mod socket;
+#[cfg(feature = "cli")]
+pub(crate) mod terminal;
 
 use nix::errno::Errno;
 
