@@ -131,6 +131,10 @@ impl Exec {
     pub(crate) fn path(&self) -> &CStr {
         &self.path
     }
+
+    pub(crate) fn cwd(&self) -> &CStr {
+        &self.cwd
+    }
 }
 
 struct Start {
