@@ -135,7 +135,7 @@ pub(crate) fn explain(step: u32, errno: i32, exec: Option<&Exec>) -> LaunchError
         Some(Step::ParentDeath) => layer("parent death signal"),
         Some(Step::Directory) => LaunchError::Plan(crate::error::PlanError::Path {
             field: "cwd".into(),
-            path: "the working directory".into(),
+            path: exec.map(|exec| escape(exec.cwd().to_bytes())).unwrap_or_default(),
             errno,
         }),
         Some(Step::Descriptors) => layer("descriptors"),
