@@ -59,7 +59,8 @@ fn careless() {
     let mut kept = Vec::new();
     // SAFETY: dispositions, masks and descriptors of this process.
     unsafe {
-        for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGQUIT, libc::SIGCHLD, libc::SIGUSR2, 40] {
+        for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGQUIT, libc::SIGCHLD, libc::SIGUSR2, 40]
+        {
             libc::signal(signal, libc::SIG_IGN);
         }
         let mut blocked = std::mem::zeroed();
@@ -187,7 +188,8 @@ fn devices_that_do_no_harm_are_there() {
     let text: Vec<_> = output.stdout_text().lines().map(|line| line.trim().to_owned()).collect();
     assert_eq!(text[..3], ["00 00 00 00", "8", "full"], "{output:?}");
     for device in ["/dev/mem", "/dev/kmsg", "/dev/tty", "/dev/ptmx", "/dev/shm/x"] {
-        let output = sh(&format!("exec 2>&1; : < {device} || : > {device} && echo open")).run().unwrap();
+        let output =
+            sh(&format!("exec 2>&1; : < {device} || : > {device} && echo open")).run().unwrap();
         assert!(!output.stdout_text().contains("open"), "{device}: {output:?}");
     }
 }
@@ -211,7 +213,10 @@ fn nothing_outside_the_grants_can_be_read_and_nothing_read_can_be_written() {
         let dir = tmp.path().join(dir);
         entries(&dir).iter().map(|p| p.strip_prefix(&dir).unwrap().display().to_string()).collect()
     };
-    assert_eq!((names("no"), names("read"), names("write")), (vec!["file".into()], vec!["file".into()], vec!["dir".into(), "new".into()]));
+    assert_eq!(
+        (names("no"), names("read"), names("write")),
+        (vec!["file".into()], vec!["file".into()], vec!["dir".into(), "new".into()])
+    );
     assert_eq!(fs::read(tmp.path().join("no/file")).unwrap(), b"no");
     assert_eq!(fs::read(tmp.path().join("read/file")).unwrap(), b"read");
 }
@@ -302,7 +307,10 @@ os.chmod('file', 0o4755)
         assert!(text.ends_with("640 2.0 b'x'\n"), "{text}");
     }
     let after = fs::metadata(&outside).unwrap();
-    assert_eq!((before.mode(), before.mtime(), before.ctime_nsec()), (after.mode(), after.mtime(), after.ctime_nsec()));
+    assert_eq!(
+        (before.mode(), before.mtime(), before.ctime_nsec()),
+        (after.mode(), after.mtime(), after.ctime_nsec())
+    );
 
     let name = format!("{:?}", outside.to_str().unwrap());
     let reported: Vec<_> = output.refused.iter().filter(|r| r.target == name).collect();
@@ -348,7 +356,8 @@ for fd in range(300):
     let passwd = output.refused.iter().find(|r| r.target == "\"/etc/passwd\"").unwrap();
     assert_eq!(passwd.count, 3);
     assert!(output.refused_beyond > 0);
-    let kinds: BTreeSet<_> = output.refused.iter().map(|r| (&r.syscall, &r.target, r.errno)).collect();
+    let kinds: BTreeSet<_> =
+        output.refused.iter().map(|r| (&r.syscall, &r.target, r.errno)).collect();
     assert_eq!(kinds.len(), 256, "no doubles");
 }
 
@@ -544,7 +553,8 @@ attempt('listen', lambda: socket.socket().listen())
 attempt('datagram', lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 ";
     let Some(plan) = python(script) else { return };
-    let plan = [granted, other, free_port()].iter().fold(plan, |plan, port| plan.arg(port.to_string()));
+    let plan =
+        [granted, other, free_port()].iter().fold(plan, |plan, port| plan.arg(port.to_string()));
     let output = plan.connect(format!("127.0.0.1:{granted}")).run().unwrap();
     let denied = "Permission denied";
     assert_eq!(
@@ -775,7 +785,11 @@ assert sys.stdin.read() == ''
     let output = end_of(&mut executor, sandbox).unwrap();
     assert_eq!(lines(&output), ["closed", "Permission denied", "Permission denied"]);
     let grant = format!("connect(\"unix:{}\")", other.display());
-    assert!(output.refused.iter().any(|r| r.grant.as_deref() == Some(&grant)), "{:?}", output.refused);
+    assert!(
+        output.refused.iter().any(|r| r.grant.as_deref() == Some(&grant)),
+        "{:?}",
+        output.refused
+    );
     listeners[1].set_nonblocking(true).unwrap();
     assert!(listeners[1].accept().is_err(), "nobody came");
 }
@@ -870,8 +884,11 @@ os._exit(0)
     let plan = plan.arg(address.port().to_string()).connect(address.to_string()).timeout(SOON);
     assert_eq!(lines(&plan.run().unwrap()), ["good"]);
     // And a deadline ends the waiting.
-    let script = script.replace("os._exit(0)\n", "time.sleep(600)\n").replace("for _ in range(20):\n", "for _ in ():\n");
-    let plan = python(&script).unwrap().arg(address.port().to_string()).connect(address.to_string());
+    let script = script
+        .replace("os._exit(0)\n", "time.sleep(600)\n")
+        .replace("for _ in range(20):\n", "for _ in ():\n");
+    let plan =
+        python(&script).unwrap().arg(address.port().to_string()).connect(address.to_string());
     let output = plan.timeout(Duration::from_secs(2)).run().unwrap();
     assert_eq!(output.status, evalbox::Status::TimedOut);
 }

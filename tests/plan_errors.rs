@@ -581,8 +581,7 @@ fn writing_to_closed_input_is_an_error() {
 #[test]
 fn a_program_may_close_its_streams() {
     for script in [
-        "exec >&- 2>&-; sleep 0.2; exit 4",
-        "exec <&- >&- 2>&-; sleep 0.2; exit 4",
+        "exec >&- 2>&-; sleep 0.2; exit 4", "exec <&- >&- 2>&-; sleep 0.2; exit 4",
         "exec >&-; echo to stderr >&2; exit 4",
     ] {
         let output = sh(script).stdin("input").run().unwrap();

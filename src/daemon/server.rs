@@ -263,9 +263,8 @@ impl Server {
         }
         let layer =
             |errno: Errno| LaunchError::Layer { layer: "seccomp".into(), errno: errno as i32 };
-        let arch = Arch::native().ok_or_else(|| {
-            LaunchError::Machine(Machine::NoUserNotification { errno: Errno::ENOSYS as i32 })
-        })?;
+        let missing = Machine::NoUserNotification { errno: Errno::ENOSYS as i32 };
+        let arch = Arch::native().ok_or(LaunchError::Machine(missing))?;
         let filter = compile(&rule_set(profile, arch)).map_err(|_| layer(Errno::E2BIG))?;
         self.filters.push((profile.clone(), filter.clone()));
         Ok(filter)

@@ -12,7 +12,8 @@ use crate::error::LaunchError;
 use crate::plan::{Launch, Word, escape};
 use crate::sys::child::{Exec, Step};
 
-pub(crate) const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const DEFAULT_PATH: &[u8] =
+    b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Prepares everything for the exec. Runs in the guard, whose rights are the target's.
 pub(crate) fn prepare(
@@ -73,12 +74,12 @@ fn find(
     // A relative directory in PATH would mean the workspace, where the program writes.
     for dir in path.split(|b| *b == b':').filter(|dir| dir.first() == Some(&b'/')) {
         let file = Path::new(OsStr::from_bytes(dir)).join(OsStr::from_bytes(program));
-        match stat(&file) {
-            Ok(_) => match runnable(&file) {
-                Ok(()) => return Ok(file.into_os_string().as_bytes().to_vec()),
-                Err(error) => refused = refused.or(Some(error)),
-            },
-            Err(_) => {}
+        if stat(&file).is_err() {
+            continue;
+        }
+        match runnable(&file) {
+            Ok(()) => return Ok(file.into_os_string().as_bytes().to_vec()),
+            Err(error) => refused = refused.or(Some(error)),
         }
     }
     Err(refused.unwrap_or_else(|| LaunchError::CommandNotFound {

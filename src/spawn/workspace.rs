@@ -186,7 +186,7 @@ mod tests {
         std::fs::create_dir_all(w.path.join("a/b/c")).unwrap();
         std::fs::write(w.path.join("a/b/file"), "x").unwrap();
         symlink(&outside, w.path.join("a/link")).unwrap();
-        std::fs::set_permissions(w.path.join("a/b"), PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(w.path.join("a/b"), PermissionsExt::from_mode(0o0)).unwrap();
         w.empty().unwrap();
         assert_eq!(std::fs::read_dir(&w.path).unwrap().count(), 0);
         assert!(outside.join("keep").exists());
