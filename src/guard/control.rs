@@ -128,7 +128,7 @@ impl Control {
             produced: 0,
             peak: 0,
             inbox: Inbox::default(),
-            frame: vec![0; CHUNK + 1],
+            frame: vec![0; 4_096],
         }
     }
 
@@ -466,6 +466,10 @@ impl Control {
                 return false;
             }
         };
+        if count + 1 == self.frame.len() && count < CHUNK {
+            // A program that writes much is read in larger pieces from now on.
+            self.frame.resize(CHUNK + 1, 0);
+        }
         let limit = self.limits.output.unwrap_or(u64::MAX);
         let room = limit.saturating_sub(self.produced);
         self.produced = self.produced.saturating_add(count as u64);

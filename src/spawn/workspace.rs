@@ -108,6 +108,9 @@ impl Workspace {
 
     /// Removes everything inside.
     pub(crate) fn empty(&self) -> Result<(), Errno> {
+        if crate::sys::fd::is_empty_dir(self.dir.as_fd())? {
+            return Ok(());
+        }
         empty(self.dir.as_fd(), 0)
     }
 }

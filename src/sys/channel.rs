@@ -96,7 +96,13 @@ impl Channel {
 
     /// Receives one message. Never waits.
     pub(crate) fn receive(&self, inbox: &mut Inbox) -> Result<Received, Errno> {
-        inbox.bytes.resize(MAX_INLINE, 0);
+        if inbox.bytes.len() < MAX_INLINE {
+            // Only as large as needed: most messages are small, and a guard receives one.
+            let wanted = self.next_length()?.min(MAX_INLINE);
+            if inbox.bytes.len() < wanted.max(1) {
+                inbox.bytes.resize(wanted.max(1), 0);
+            }
+        }
         inbox.spilled = Vec::new();
         inbox.len = 0;
         let mut control = nix::cmsg_space!([std::os::fd::RawFd; MAX_FDS]);
@@ -136,6 +142,18 @@ impl Channel {
             file.read_to_end(&mut inbox.spilled).map_err(errno)?;
         }
         Ok(Received::Message)
+    }
+}
+
+impl Channel {
+    /// The length of the next packet; 0 if there is none or the other end is closed.
+    fn next_length(&self) -> Result<usize, Errno> {
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;
+        match nix::sys::socket::recv(self.0.as_raw_fd(), &mut [], flags) {
+            Ok(length) => Ok(length),
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNRESET) => Ok(0),
+            Err(errno) => Err(errno),
+        }
     }
 }
 

@@ -60,3 +60,27 @@ pub(crate) fn inherited(number: RawFd) -> Result<OwnedFd, Errno> {
     // SAFETY: it is open, and by the protocol of this process's start nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
+
+/// Whether a directory has no entries. Of a directory with few, one call tells.
+pub(crate) fn is_empty_dir(dir: BorrowedFd<'_>) -> Result<bool, Errno> {
+    /// Room for `.`, `..` and one more with the longest name.
+    const ROOM: usize = 512;
+    let mut buffer = [0u8; ROOM];
+    // SAFETY: takes numbers only.
+    check(unsafe { libc::lseek(dir.as_raw_fd(), 0, libc::SEEK_SET) })?;
+    // SAFETY: the kernel writes at most `ROOM` bytes.
+    let written = check(unsafe {
+        libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buffer.as_mut_ptr(), ROOM)
+    })?;
+    let mut rest = &buffer[..written as usize];
+    while let Some(length) = rest.get(16..18) {
+        // `struct linux_dirent64`: inode, offset, record length, type, name.
+        let length = usize::from(u16::from_ne_bytes([length[0], length[1]]));
+        let name = rest.get(19..length).unwrap_or_default().split(|b| *b == 0).next();
+        if !matches!(name, Some(b"." | b"..")) {
+            return Ok(false);
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    Ok(true)
+}

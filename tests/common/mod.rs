@@ -210,6 +210,11 @@ pub(crate) fn entries(dir: &Path) -> Vec<PathBuf> {
     all
 }
 
+/// Whether nothing of a run is left in its workspace. The empty directory may serve another run.
+pub(crate) fn is_cleared(workspace: &Path) -> bool {
+    fs::read_dir(workspace).map_or(true, |mut entries| entries.next().is_none())
+}
+
 pub(crate) fn c_path(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).unwrap()
 }

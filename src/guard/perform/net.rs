@@ -4,14 +4,15 @@
 //! guard makes the sockets itself and keeps a copy of each until it is connected or listens: a copy
 //! kept longer would hold back the end of the connection and the port.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open, readlinkat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{SockaddrStorage, getpeername};
 use nix::sys::stat::{Mode, SFlag, fstat};
 
 use super::Answer;
@@ -30,10 +31,22 @@ const MANY_COPIES: usize = 64;
 /// Copies beyond this are refused.
 const MAX_COPIES: usize = 1_024;
 
+/// Sockets without a copy that are remembered.
+const MAX_GONE: usize = 1_024;
+
 /// Copies of sockets that the guard made, by inode.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
     copies: Mutex<HashMap<u64, Kept>>,
+    /// Sockets whose copy has gone, so that calls on them can still be answered as the kernel would.
+    gone: Mutex<VecDeque<(u64, Gone)>>,
+}
+
+/// Why a copy has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    Connected,
+    Listens,
 }
 
 #[derive(Debug)]
@@ -90,14 +103,38 @@ impl Sockets {
 
     /// Drops the copies whose connection has been made or refused meanwhile.
     pub(crate) fn settle(&self) {
-        self.lock().retain(|_, kept| {
+        self.lock().retain(|inode, kept| {
             let mut one = [PollFd::new(kept.copy.as_fd(), PollFlags::POLLOUT)];
-            !kept.connecting || poll(&mut one, PollTimeout::ZERO) == Ok(0)
+            if !kept.connecting || poll(&mut one, PollTimeout::ZERO) == Ok(0) {
+                return true;
+            }
+            kept.connecting = false;
+            // SO_ERROR would take the error away from the program.
+            let failed = getpeername::<SockaddrStorage>(kept.copy.as_raw_fd()).is_err();
+            if !failed {
+                self.remember(*inode, Gone::Connected);
+            }
+            // It may try again on the same socket.
+            failed
         });
     }
 
-    fn forget(&self, inode: u64) {
+    fn remember(&self, inode: u64, why: Gone) {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.push_back((inode, why));
+        if gone.len() > MAX_GONE {
+            gone.pop_front();
+        }
+    }
+
+    fn is_gone(&self, inode: u64, why: Gone) -> bool {
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.contains(&(inode, why))
+    }
+
+    fn forget(&self, inode: u64, why: Gone) {
         self.lock().remove(&inode);
+        self.remember(inode, why);
     }
 
     fn set_connecting(&self, inode: u64) {
@@ -123,17 +160,25 @@ fn fetch(context: &Context, call: &Notification, fd: i32) -> Result<OwnedFd, Err
         };
         pidfd::get_fd(pidfd.as_fd(), fd)?
     } else {
-        let link = readlinkat(&context.procfs, format!("{}/fd/{fd}", call.tid).as_str())
-            .map_err(|errno| if errno == Errno::ENOENT { Errno::EBADF } else { errno })?;
-        let inode = socket_inode(link.as_encoded_bytes()).ok_or(Errno::ENOTSOCK)?;
+        let inode = inode_of(context, call, fd)?;
         let copies = context.sockets.lock();
-        // A socket that isn't known (made before, or connected already) can't be judged.
-        copies.get(&inode).ok_or(Errno::EACCES)?.copy.try_clone().map_err(|_| Errno::EMFILE)?
+        // A socket that isn't known (accepted, say) can't be judged.
+        let unknown = || match context.sockets.is_gone(inode, Gone::Connected) {
+            true => Errno::EISCONN,
+            false => Errno::EACCES,
+        };
+        copies.get(&inode).ok_or_else(unknown)?.copy.try_clone().map_err(|_| Errno::EMFILE)?
     };
     if !context.listener.still_waiting(call.id) {
         return Err(Errno::ESRCH);
     }
     Ok(socket)
+}
+
+fn inode_of(context: &Context, call: &Notification, fd: i32) -> Result<u64, Errno> {
+    let link = readlinkat(&context.procfs, format!("{}/fd/{fd}", call.tid).as_str())
+        .map_err(|errno| if errno == Errno::ENOENT { Errno::EBADF } else { errno })?;
+    socket_inode(link.as_encoded_bytes()).ok_or(Errno::ENOTSOCK)
 }
 
 fn socket_inode(link: &[u8]) -> Option<u64> {
@@ -240,7 +285,7 @@ impl Connect {
         if !context.kernel.pidfd_getfd {
             let inode = fstat(&self.socket)?.st_ino;
             match result {
-                Ok(()) => context.sockets.forget(inode),
+                Ok(()) => context.sockets.forget(inode, Gone::Connected),
                 Err(Errno::EINPROGRESS) => context.sockets.set_connecting(inode),
                 Err(_) => {}
             }
@@ -304,6 +349,12 @@ pub(crate) fn listen(
     fd: i32,
     backlog: i32,
 ) -> Result<Answer, Refusal> {
+    if !context.kernel.pidfd_getfd
+        && context.sockets.is_gone(inode_of(context, call, fd)?, Gone::Listens)
+    {
+        // It listens already: only the backlog would change.
+        return Ok(Answer::Value(0));
+    }
     let socket = fetch(context, call, fd)?;
     let family = socket::family(socket.as_fd())?;
     if family != libc::AF_UNIX && socket::local_port(socket.as_fd())? == 0 {
@@ -312,7 +363,7 @@ pub(crate) fn listen(
     }
     socket::listen(socket.as_fd(), backlog)?;
     if !context.kernel.pidfd_getfd {
-        context.sockets.forget(fstat(&socket)?.st_ino);
+        context.sockets.forget(fstat(&socket)?.st_ino, Gone::Listens);
     }
     Ok(Answer::Value(0))
 }
