@@ -552,6 +552,7 @@ impl User {
         // Something to be recognised by.
         modes.control_chars[nix::sys::termios::SpecialCharacterIndices::VKILL as usize] = 0x0b;
         tcsetattr(&slave, SetArg::TCSANOW, &modes).unwrap();
+        let before = tcgetattr(&slave).unwrap();
         let stream = || Stdio::from(slave.try_clone().unwrap());
         if on[0] {
             command.stdin(stream());
@@ -589,7 +590,6 @@ impl User {
                 seen.lock().unwrap().extend_from_slice(&part[..count]);
             }
         });
-        let before = tcgetattr(&slave).unwrap();
         Self { child, master: Some(master), slave, screen, before, reader: Some((stop, reader)) }
     }
 
@@ -676,7 +676,7 @@ fn the_program_can_not_reach_the_users_terminal() {
 
 #[test]
 fn the_size_follows() {
-    let script = "stty size; trap 'stty size; exit 0' WINCH; while :; do sleep 0.02; done";
+    let script = "trap 'stty size; exit 0' WINCH; stty size; while :; do sleep 0.02; done";
     let mut user = User::run(&["--", "sh", "-c", script]);
     user.sees("33 77\r\n");
     set_size(user.master.as_ref().unwrap(), 44, 99);
