@@ -61,7 +61,9 @@ pub(super) fn run(request: &Request) -> Result<Output, Failure> {
     };
     let mut output = launch.follow()?;
     drop(launch);
-    request.finish.apply(&mut output);
+    if let Some(runtime) = request.runtime {
+        runtime.finish(&mut output);
+    }
     Ok(output)
 }
 
