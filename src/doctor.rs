@@ -11,7 +11,8 @@ use nix::unistd::{AccessFlags, access};
 use crate::client::{self, Daemon};
 use crate::error::{Result, chain, errno_text};
 use crate::isolation::abi::{Cover, LAYERS, NEWEST};
-use crate::plan::Plan;
+use crate::plan::{Plan, Word};
+use crate::runtime::{self, Config};
 use crate::session::Output;
 use crate::sys::{landlock, seccomp};
 
@@ -361,15 +362,21 @@ fn millis(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }
 
-/// What there is to run code with.
+/// What there is to run code with: the languages, then what no language uses yet.
 fn runtimes() -> Vec<Entry> {
-    ["python3", "bash", "sh", "node", "rustc", "go"]
-        .into_iter()
-        .map(|name| match in_path(name) {
-            Some(path) => Entry::ok(name, path.display().to_string()),
-            None => Entry::missing(name, "not in PATH"),
-        })
-        .collect()
+    let languages = runtime::NAMES.iter().map(|name| {
+        let plan = runtime::by_name(name).and_then(|language| language.plan(b"", &Config::new()));
+        match plan.as_ref().map(|plan| plan.argv.first()) {
+            Ok(Some(Word::Text(path))) => Entry::ok(*name, String::from_utf8_lossy(path)),
+            Ok(_) => Entry::ok(*name, "there"),
+            Err(error) => Entry::missing(*name, chain(error)),
+        }
+    });
+    let others = ["node", "rustc", "go"].map(|name| match in_path(name) {
+        Some(path) => Entry::ok(name, path.display().to_string()),
+        None => Entry::missing(name, "not in PATH"),
+    });
+    languages.chain(others).collect()
 }
 
 fn in_path(name: &str) -> Option<PathBuf> {

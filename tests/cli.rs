@@ -395,6 +395,31 @@ fn code_runs_from_a_file_and_from_standard_input() {
 }
 
 #[test]
+fn python_runs_as_a_script() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = fs::canonicalize(dir.path()).unwrap();
+    fs::write(path.join("a.py"), "import sys\nprint(sys.argv[1:], sys.stdin.read())\n6 * 7\n")
+        .unwrap();
+    expect(&run_in(&path, &["a.py", "--", "x", "-y"]), 0, "['x', '-y'] \n", "");
+    let output = run_in(&path, &["--json", "a.py"]);
+    assert!(text(&output.stdout).contains(r#""value":"42""#), "{}", text(&output.stdout));
+    fs::write(path.join("b.py"), "open('/etc/shadow')").unwrap();
+    let output = run_in(&path, &["-v", "b.py"]);
+    assert_eq!(code(&output), 1);
+    assert!(text(&output.stderr).contains("PermissionError"), "{}", text(&output.stderr));
+    // The grants are the runtime's to see: what it starts outside may not be changed inside.
+    let link = path.join("python3");
+    std::os::unix::fs::symlink("/usr/bin/python3", &link).unwrap();
+    let output = evalbox()
+        .current_dir(&path)
+        .env("PATH", &path)
+        .args(["run", "--write", ".", "a.py"])
+        .output()
+        .unwrap();
+    expect(&output, 125, "", "below the write grant");
+}
+
+#[test]
 fn json_has_the_output_and_how_it_ended() {
     let output = run(&["--json", "--", "sh", "-c", "printf 'a\\n\\377\"'; echo e >&2; exit 3"]);
     assert_eq!(code(&output), 3);
@@ -552,6 +577,7 @@ impl User {
         // Something to be recognised by.
         modes.control_chars[nix::sys::termios::SpecialCharacterIndices::VKILL as usize] = 0x0b;
         tcsetattr(&slave, SetArg::TCSANOW, &modes).unwrap();
+        let before = tcgetattr(&slave).unwrap();
         let stream = || Stdio::from(slave.try_clone().unwrap());
         if on[0] {
             command.stdin(stream());
@@ -589,7 +615,6 @@ impl User {
                 seen.lock().unwrap().extend_from_slice(&part[..count]);
             }
         });
-        let before = tcgetattr(&slave).unwrap();
         Self { child, master: Some(master), slave, screen, before, reader: Some((stop, reader)) }
     }
 
@@ -676,7 +701,7 @@ fn the_program_can_not_reach_the_users_terminal() {
 
 #[test]
 fn the_size_follows() {
-    let script = "stty size; trap 'stty size; exit 0' WINCH; while :; do sleep 0.02; done";
+    let script = "trap 'stty size; exit 0' WINCH; stty size; while :; do sleep 0.02; done";
     let mut user = User::run(&["--", "sh", "-c", script]);
     user.sees("33 77\r\n");
     set_size(user.master.as_ref().unwrap(), 44, 99);

@@ -1,46 +1,7 @@
-//! Which language a file is in, and the plan that runs it.
+//! Which language a file is in.
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::path::Path;
-
-use crate::error::{Result, RuntimeError};
-use crate::plan::Plan;
-use crate::session::Output;
-
-/// What a language does to the output of its program.
-#[derive(Default)]
-pub(super) struct Finish(Option<Box<Edit>>);
-
-type Edit = dyn Fn(&mut Output);
-
-impl Finish {
-    pub(super) fn apply(&self, output: &mut Output) {
-        if let Some(finish) = &self.0 {
-            finish(output);
-        }
-    }
-}
-
-impl fmt::Debug for Finish {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Finish")
-    }
-}
-
-/// A plan for a piece of code.
-pub(super) fn plan(language: &str, code: &[u8]) -> Result<(Plan, Finish)> {
-    // Connects to crate::runtime once it has languages:
-    //   let runtime = crate::runtime::by_name(language)?;
-    //   let plan = runtime.plan(code, &crate::Config::new())?;
-    //   Ok((plan, Finish(Some(Box::new(move |output| runtime.finish(output))))))
-    let (program, name) = match language {
-        "python" => ("python3", "main.py"),
-        "shell" => ("sh", "main.sh"),
-        other => return Err(RuntimeError::UnknownLanguage(other.to_owned()).into()),
-    };
-    Ok((Plan::new([program]).file(name, code).workspace_arg(name), Finish::default()))
-}
 
 /// The language by the file's extension, or else by the interpreter on its first line.
 pub(super) fn guess(path: &Path, code: &[u8]) -> Option<&'static str> {

@@ -10,12 +10,14 @@ use super::args::{Bound, Run};
 use super::{Failure, language};
 use crate::error::PlanError;
 use crate::plan::{Limits, Plan, escape};
+use crate::runtime::{self, Config, Runtime};
 
 /// A plan without its streams, and what else the launcher must know.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) plan: Plan,
-    pub(super) finish: language::Finish,
+    /// What takes the runtime's own part out of the output.
+    pub(super) runtime: Option<&'static dyn Runtime>,
     pub(super) limits: Limits,
     pub(super) timeout: Option<Duration>,
     /// Standard input was the code, so the program's is empty.
@@ -37,16 +39,16 @@ pub(super) fn request(run: Run) -> Result<Request, Failure> {
         Some(path) => Some(absolute("cwd", &base, path)?),
         None => is_granted(&base, [&read, &write, &execute]).then(|| base.clone()),
     };
-    let (mut plan, finish) = match &run.code {
-        Some(path) => code(path, run.lang.as_deref(), &run.words)?,
-        None if run.lang.is_some() => {
-            return Err(Failure::Usage("--lang is about FILE, and none is given".into()));
-        }
-        None if run.words.is_empty() => {
-            return Err(Failure::Usage("nothing to run; give FILE, - or -- COMMAND".into()));
-        }
-        None => (Plan::new(command(&base, run.words)), language::Finish::default()),
-    };
+    if run.code.is_none() && run.lang.is_some() {
+        return Err(Failure::Usage("--lang is about FILE, and none is given".into()));
+    }
+    if run.code.is_none() && run.words.is_empty() {
+        return Err(Failure::Usage("nothing to run; give FILE, - or -- COMMAND".into()));
+    }
+    let mut plan = Plan::new(match run.code {
+        Some(_) => run.words,
+        None => command(&base, run.words),
+    });
     plan = read.into_iter().fold(plan, Plan::read);
     plan = write.into_iter().fold(plan, Plan::write);
     plan = execute.into_iter().fold(plan, Plan::execute);
@@ -71,9 +73,16 @@ pub(super) fn request(run: Run) -> Result<Request, Failure> {
         None => plan.no_timeout(),
     };
     plan = plan.limits(limits.clone());
+    let mut runtime = None;
+    if let Some(path) = &run.code {
+        let (code, language) = code(path, run.lang.as_deref())?;
+        let language = runtime::by_name(&language)?;
+        plan = language.plan(&code, &Config::from_plan(plan))?;
+        runtime = Some(language);
+    }
     Ok(Request {
         plan,
-        finish,
+        runtime,
         limits,
         timeout,
         stdin_is_taken,
@@ -107,11 +116,8 @@ fn command(base: &Path, mut words: Vec<OsString>) -> Vec<OsString> {
     words
 }
 
-fn code(
-    path: &Path,
-    lang: Option<&str>,
-    arguments: &[OsString],
-) -> Result<(Plan, language::Finish), Failure> {
+/// The code, and the language it is in.
+fn code(path: &Path, lang: Option<&str>) -> Result<(Vec<u8>, String), Failure> {
     let code = if path == Path::new("-") {
         let mut code = Vec::new();
         std::io::stdin()
@@ -129,8 +135,8 @@ fn code(
             path.display()
         ))
     })?;
-    let (plan, finish) = language::plan(lang, &code)?;
-    Ok((arguments.iter().fold(plan, Plan::arg), finish))
+    let lang = lang.to_owned();
+    Ok((code, lang))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -147,6 +147,12 @@ impl Config {
         Self { template: Plan::new(no_command), venv: None, interpreter: None }
     }
 
+    /// A config with everything that a plan without a command says; its words are arguments.
+    #[cfg(feature = "cli")]
+    pub(crate) fn from_plan(template: Plan) -> Self {
+        Self { template, ..Self::new() }
+    }
+
     /// Python: the virtual environment to run in. It can be read and not be changed.
     pub fn venv(mut self, path: impl Into<PathBuf>) -> Self {
         self.venv = Some(path.into());
