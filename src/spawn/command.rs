@@ -12,7 +12,8 @@ use crate::error::LaunchError;
 use crate::plan::{Launch, Word, escape};
 use crate::sys::child::{Exec, Step};
 
-pub(crate) const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const DEFAULT_PATH: &[u8] =
+    b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Prepares everything for the exec. Runs in the guard, whose rights are the target's.
 pub(crate) fn prepare(
