@@ -144,14 +144,15 @@ def test_languages() -> None:
         {"args": 1},
         {"venv": 1},
         {"interpreter": []},
-        {"code": 1},
-        {"language": 1},
         {"nonsense": 1},
     ],
 )
 def test_wrong_types(words: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match=next(iter(words))):
         evalbox.run(**{"code": "1", **words})
+    for wrong in ({"code": 1}, {"code": "1", "language": 1}):
+        with pytest.raises(TypeError):
+            evalbox.run(**wrong)
     with pytest.raises(TypeError, match="check"):
         evalbox.python.plan("1", check=True)  # type: ignore[call-arg]
 
