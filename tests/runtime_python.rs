@@ -190,6 +190,11 @@ fn exceptions_have_the_users_frames() {
     let error = raises("class E(Exception):\n    def __str__(self): 1 / 0\nraise E");
     assert_eq!(error.message, "<str() of the exception failed>");
 
+    let code = "class M(type):\n    __module__ = property(lambda c: 1 / 0)\n\
+         class E(Exception, metaclass=M): pass\nraise E('odd')";
+    let output = run(code);
+    assert_eq!(output.error.unwrap().message, "odd");
+
     let error = raises("def f(): f()\nf()");
     assert_eq!(error.kind, "RecursionError");
     assert!(error.traceback.contains("more times"), "{}", error.traceback);
@@ -689,12 +694,15 @@ fn virtual_environments() {
         );
         let output = run_in(&code, &config);
         assert_eq!(output.value.as_deref(), Some("(42, b'42\\n')"), "{interpreter:?} {output:?}");
-        assert!(
-            python::run("1", &config.clone().write(dir.path()))
-                .unwrap_err()
-                .to_string()
-                .contains("write grant")
-        );
+        for changeable in [dir.path(), &env, &env.join("bin"), &library.join("site-packages/..")] {
+            let changeable = fs::canonicalize(changeable).unwrap();
+            let error = python::run("1", &config.clone().write(changeable)).unwrap_err();
+            assert!(error.to_string().contains("write grant"), "{error}");
+        }
+        let packages = library.join("site-packages");
+        let code = "import packaged\nopen(packaged.__file__[:-11] + 'new.py', 'w').write('x = 1')\nimport new\nnew.x";
+        let output = run_in(code, &config.clone().write(packages));
+        assert_eq!(output.value.as_deref(), Some("1"), "{output:?}");
     }
     let error = python::run("1", &Config::new().venv("/nonexistent")).unwrap_err();
     assert!(matches!(error, Error::Runtime(RuntimeError::NotFound { .. })));

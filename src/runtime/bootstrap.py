@@ -9,6 +9,8 @@ import posix
 import sys
 
 MOST = 1 << 20
+# The bits of co_flags that `from __future__` sets.
+FUTURE = 0x1FF0000
 
 path = sys.argv[1]
 workspace = path.rpartition("/")[0]
@@ -48,7 +50,7 @@ def load():
     last = Expression(body.pop().value)
     code = compile(tree, path, "exec", 0, True)
     # `from __future__` holds for the expression as well.
-    return code, compile(last, path, "eval", code.co_flags & 0x1FF0000, True)
+    return code, compile(last, path, "eval", code.co_flags & FUTURE, True)
 
 
 def silenced(last):
@@ -102,7 +104,11 @@ def show(value):
 
 
 def name(kind):
-    module, qualified = kind.__module__, kind.__qualname__
+    # A class may say anything of itself.
+    try:
+        module, qualified = str(kind.__module__), str(kind.__qualname__)
+    except Exception:
+        return type.__dict__["__name__"].__get__(kind)
     return qualified if module in ("builtins", "__main__") else "%s.%s" % (module, qualified)
 
 
@@ -156,7 +162,7 @@ def failed(error):
     kind = type(error)
     try:
         message = str(error)
-    except Exception:
+    except BaseException:
         message = "<str() of the exception failed>"
     text = None
     before = sys.path
@@ -231,5 +237,9 @@ try:
 except SystemExit:
     raise
 except BaseException as error:
-    failed(error)
+    try:
+        failed(error)
+    except BaseException:
+        # Out of memory, say. There is no report then, and Python shows the exception by itself.
+        pass
     raise

@@ -178,16 +178,24 @@ fn unchangeable<P: AsRef<Path>>(
     if writable.is_empty() {
         return Ok(());
     }
+    // What is installed there is never run on the host: without `site`, nobody looks.
+    let packages = |path: &Path| path.iter().any(|p| p == "site-packages" || p == "dist-packages");
     for path in paths {
         let path = path.as_ref();
-        let places = [real(path), path.parent().map(real).unwrap_or_default()];
-        let below = |root: &&PathBuf| places.iter().any(|place| place.starts_with(root));
-        if let Some(root) = writable.iter().find(below) {
+        // Who may write its directory may replace it.
+        let (place, parent) = (real(path), path.parent().map(real).unwrap_or_default());
+        let holds = |root: &&PathBuf| {
+            place.starts_with(root)
+                || parent.starts_with(root)
+                || (root.starts_with(&place) && !packages(root))
+        };
+        if let Some(root) = writable.iter().find(holds) {
             return Err(format!(
-                "{} is below the write grant {}, so the program could replace the interpreter of \
-                 the next run; grant writing to less, or use another interpreter",
-                path.display(),
-                root.display()
+                "with the write grant {} the program could change {}, which starts outside of the \
+                 sandbox when it is next looked for; grant writing to less, or use another \
+                 interpreter",
+                root.display(),
+                path.display()
             ));
         }
     }
