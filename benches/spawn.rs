@@ -62,17 +62,8 @@ fn ways(bare: &[&str], boxed: &[&str]) -> Vec<Way> {
     }));
     if installed("bwrap") {
         let mut command = own(&[
-            "bwrap",
-            "--unshare-all",
-            "--die-with-parent",
-            "--ro-bind",
-            "/",
-            "/",
-            "--dev",
-            "/dev",
-            "--proc",
-            "/proc",
-            "--",
+            "bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev",
+            "--proc", "/proc", "--",
         ]);
         command.extend(bare.clone());
         ways.push(Way::new("bubblewrap --unshare-all", move || quiet(&command)));

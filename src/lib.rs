@@ -42,3 +42,8 @@ pub use client::set_packaged_daemon;
 pub fn daemon_main() -> ! {
     daemon::main()
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[doc = include_str!("../docs/getting-started.md")]
+mod documentation {}

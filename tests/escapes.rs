@@ -128,15 +128,7 @@ struct Payload {
 }
 
 const LAYERS: &[&str] = &[
-    "landlock",
-    "seccomp",
-    "guard",
-    "capabilities",
-    "rlimit",
-    "lockdown",
-    "memory",
-    "tasks",
-    "tree",
+    "landlock", "seccomp", "guard", "capabilities", "rlimit", "lockdown", "memory", "tasks", "tree",
 ];
 
 impl Payload {

@@ -93,22 +93,9 @@ mod tests {
     #[test]
     fn literals_are_flat() {
         for text in [
-            "4",
-            "-1",
-            "1.5e-07",
-            "(-1e-05-2e-05j)",
-            "'a[[['",
-            "b'\\x00'",
-            "\"it's\"",
-            "[1, [2, {3: 'x'}]]",
-            "{'a': None, 'b': True}",
-            "set()",
-            "()",
-            "(1,)",
-            "{1, 2}",
-            "[set(), False]",
-            "1e+20",
-            "'\\ud800'",
+            "4", "-1", "1.5e-07", "(-1e-05-2e-05j)", "'a[[['", "b'\\x00'", "\"it's\"",
+            "[1, [2, {3: 'x'}]]", "{'a': None, 'b': True}", "set()", "()", "(1,)", "{1, 2}",
+            "[set(), False]", "1e+20", "'\\ud800'",
         ] {
             assert!(is_flat(text), "{text}");
         }
@@ -123,29 +110,9 @@ mod tests {
         let calls = "set".to_owned() + &"()".repeat(5000);
         let subscripts = "[1]".repeat(5000);
         for text in [
-            &deep,
-            &minus,
-            &sum,
-            &attributes,
-            &calls,
-            &subscripts,
-            "<object at 0x7f>",
-            "a",
-            "not 1",
-            "1 if 1 else 2",
-            "f'{x}'",
-            "[i for i in x]",
-            "'open",
-            "'\\N{DIGIT ONE}'",
-            "1\n2",
-            "x.y",
-            "lambda: 1",
-            "1 1",
-            "(1)(2)",
-            "1 < 2",
-            "*a",
-            "1;2",
-            "'a'.b",
+            &deep, &minus, &sum, &attributes, &calls, &subscripts, "<object at 0x7f>", "a",
+            "not 1", "1 if 1 else 2", "f'{x}'", "[i for i in x]", "'open", "'\\N{DIGIT ONE}'",
+            "1\n2", "x.y", "lambda: 1", "1 1", "(1)(2)", "1 < 2", "*a", "1;2", "'a'.b",
             "datetime.date(2024, 1, 1)",
         ] {
             assert!(!is_flat(text), "{}", &text[..text.len().min(40)]);

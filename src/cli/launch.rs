@@ -32,20 +32,20 @@ const FORWARDED: [Signal; 6] = [
 const TERMINAL: [Signal; 2] = [Signal::SIGTSTP, Signal::SIGCONT];
 
 /// Runs it to its end.
-pub(super) fn run(mut request: Request) -> Result<Output, Failure> {
-    let plan = request.plan.clone();
-    let (plan, streams) = arrange(&request, plan).map_err(failed("the standard streams"))?;
+pub(super) fn run(request: &Request) -> Result<Output, Failure> {
+    let (plan, streams) = arrange(request).map_err(failed("the standard streams"))?;
     // Before the sandbox is there, or a signal could end us and leave it running a moment longer.
     let signals = Signals::take(streams.interactive.is_some()).map_err(failed("signalfd"))?;
-    let mut executor = Executor::for_one_run()?;
-    let sandbox = executor.spawn(&plan)?;
-    // Our copies of the program's ends, by which we would never see it close them.
-    drop(plan);
-    request.plan = crate::Plan::new([""; 0]);
+    // The size may have changed before we heard of it.
+    streams.pairs.iter().for_each(Pair::resize);
     let raw = match &streams.interactive {
         Some(terminal) => Some(Raw::enter(terminal.as_fd()).map_err(failed("tcsetattr"))?),
         None => None,
     };
+    let mut executor = Executor::for_one_run()?;
+    let sandbox = executor.spawn(&plan)?;
+    // Our copies of the program's ends, by which we would never see it close them.
+    drop(plan);
     let left = request.limits.output.filter(|_| !request.json);
     let mut launch = Launch {
         executor,
@@ -224,9 +224,10 @@ impl Launch {
             match left.checked_sub(taken as u64) {
                 Some(rest) => *left = rest,
                 None => {
+                    let excess = taken - usize::try_from(*left).unwrap_or(taken);
                     self.left = None;
                     self.over = true;
-                    self.streams.output.clear();
+                    self.streams.stop(excess);
                     self.kill()?;
                 }
             }

@@ -38,7 +38,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> i32 {
         Err(error) => return usage(&error),
     };
     match cli.command {
-        Command::Run(run) => match options::request(*run).and_then(run_request) {
+        Command::Run(run) => match options::request(*run).and_then(|request| run_request(&request))
+        {
             Ok(code) => code,
             Err(failure) => {
                 complain(&crate::error::chain(&failure));
@@ -57,16 +58,15 @@ pub fn main(args: impl Iterator<Item = OsString>) -> i32 {
     }
 }
 
-fn run_request(request: options::Request) -> Result<i32, Failure> {
-    let (limits, json, report) = (request.limits.clone(), request.json, request.report);
+fn run_request(request: &options::Request) -> Result<i32, Failure> {
     let output = launch::run(request)?;
-    if let Some(cause) = report::cause(output.status, &limits) {
+    if let Some(cause) = report::cause(output.status, &request.limits, request.timeout) {
         complain(&cause);
     }
-    if report {
+    if request.report {
         report::refused(&output).iter().for_each(|line| complain(line));
     }
-    if json {
+    if request.json {
         say(&format!("{}\n", report::json(&output)));
     }
     Ok(report::exit_code(output.status))

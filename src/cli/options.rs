@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use super::args::{Bound, Run};
 use super::{Failure, language};
@@ -16,6 +17,7 @@ pub(super) struct Request {
     pub(super) plan: Plan,
     pub(super) finish: language::Finish,
     pub(super) limits: Limits,
+    pub(super) timeout: Option<Duration>,
     /// Standard input was the code, so the program's is empty.
     pub(super) stdin_is_taken: bool,
     pub(super) report: bool,
@@ -63,12 +65,21 @@ pub(super) fn request(run: Run) -> Result<Request, Failure> {
     if let Some(cwd) = cwd {
         plan = plan.cwd(cwd);
     }
-    plan = match run.timeout {
-        Some(Bound(Some(time))) => plan.timeout(time),
-        _ => plan.no_timeout(),
+    let timeout = run.timeout.and_then(|bound| bound.0);
+    plan = match timeout {
+        Some(time) => plan.timeout(time),
+        None => plan.no_timeout(),
     };
     plan = plan.limits(limits.clone());
-    Ok(Request { plan, finish, limits, stdin_is_taken, report: run.report, json: run.json })
+    Ok(Request {
+        plan,
+        finish,
+        limits,
+        timeout,
+        stdin_is_taken,
+        report: run.report,
+        json: run.json,
+    })
 }
 
 fn limits(run: &Run) -> Limits {

@@ -60,6 +60,14 @@ impl Relay {
         self.take(last)
     }
 
+    /// Reads no more, and forgets up to `excess` of the bytes it has; returns how many.
+    pub(super) fn stop(&mut self, excess: usize) -> usize {
+        let forgotten = excess.min(self.pending().len());
+        self.buffer.truncate(self.buffer.len() - forgotten);
+        self.from = None;
+        forgotten
+    }
+
     fn take(&mut self, last: bool) -> usize {
         let Some(from) = &self.from else { return 0 };
         self.sent = 0;

@@ -1,5 +1,7 @@
 //! How a run ended: as an exit status, in words, as JSON.
 
+use std::time::Duration;
+
 use super::Failure;
 use super::json::Json;
 use crate::error::{Error, LaunchError, errno_text};
@@ -34,13 +36,12 @@ pub(super) fn failure_code(failure: &Failure) -> i32 {
 }
 
 /// Why evalbox ended the program, if it did.
-pub(super) fn cause(status: Status, limits: &Limits) -> Option<String> {
+pub(super) fn cause(status: Status, limits: &Limits, timeout: Option<Duration>) -> Option<String> {
     let size = |limit: Option<u64>| limit.map(|bytes| format!(" of {bytes} bytes"));
+    let time = |limit: Option<Duration>| limit.map(|time| format!(" of {} s", time.as_secs_f64()));
     let (what, bound, flag) = match status {
-        Status::TimedOut => ("time", None, "--timeout"),
-        Status::CpuLimit => {
-            ("CPU time", limits.cpu.map(|time| format!(" of {} s", time.as_secs_f64())), "--cpu")
-        }
+        Status::TimedOut => ("time", time(timeout), "--timeout"),
+        Status::CpuLimit => ("CPU time", time(limits.cpu), "--cpu"),
         Status::OutOfMemory => ("memory", size(limits.memory), "--memory"),
         Status::OutputLimit => ("output", size(limits.output), "--output"),
         Status::WorkspaceLimit => ("workspace", size(limits.workspace), "--workspace"),
@@ -100,15 +101,15 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 pub(super) fn json(output: &Output) -> Json {
-    let (status, ..) = match output.status {
-        Status::Exited(_) => ("exited",),
-        Status::Signaled(_) => ("signaled",),
-        Status::TimedOut => ("timed_out",),
-        Status::CpuLimit => ("cpu_limit",),
-        Status::OutOfMemory => ("out_of_memory",),
-        Status::OutputLimit => ("output_limit",),
-        Status::WorkspaceLimit => ("workspace_limit",),
-        Status::Killed => ("killed",),
+    let status = match output.status {
+        Status::Exited(_) => "exited",
+        Status::Signaled(_) => "signaled",
+        Status::TimedOut => "timed_out",
+        Status::CpuLimit => "cpu_limit",
+        Status::OutOfMemory => "out_of_memory",
+        Status::OutputLimit => "output_limit",
+        Status::WorkspaceLimit => "workspace_limit",
+        Status::Killed => "killed",
     };
     let usage = &output.usage;
     Json::Object(vec![

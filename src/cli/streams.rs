@@ -27,8 +27,18 @@ pub(super) struct Streams {
     pub(super) interactive: Option<OwnedFd>,
 }
 
+impl Streams {
+    /// Takes no more output, and not the last `excess` bytes either.
+    pub(super) fn stop(&mut self, mut excess: usize) {
+        for relay in &mut self.output {
+            excess -= relay.stop(excess);
+        }
+    }
+}
+
 /// Arranges the streams of a plan.
-pub(super) fn arrange(request: &Request, mut plan: Plan) -> Result<(Plan, Streams), Errno> {
+pub(super) fn arrange(request: &Request) -> Result<(Plan, Streams), Errno> {
+    let mut plan = request.plan.clone();
     let mut streams = Streams::default();
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let [stdin, stdout, stderr] = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];

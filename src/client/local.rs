@@ -179,6 +179,7 @@ impl Daemon {
             Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN => {
                 Error::Session(SessionError::GuardDied)
             }
+            Errno::EMFILE | Errno::ENFILE => no_descriptors(errno),
             errno => Error::Session(SessionError::Io { call: "sendmsg", source: errno.into() }),
         })
     }
@@ -239,9 +240,10 @@ fn read_greeting(channel: &Channel) -> Option<Greeting> {
     }
 }
 
-fn no_descriptors(errno: Errno) -> Error {
+/// For `EMFILE` and `ENFILE`.
+pub(crate) fn no_descriptors(errno: Errno) -> Error {
     Error::Unavailable(Unavailable::Resources {
-        what: "no socket could be made",
+        what: "no file descriptor is left",
         hint: "close files or raise the limit on open files, ulimit -n",
         source: errno.into(),
     })

@@ -4,4 +4,4 @@ mod find;
 mod local;
 
 pub use find::set_packaged_daemon;
-pub(crate) use local::{Daemon, current};
+pub(crate) use local::{Daemon, current, no_descriptors};

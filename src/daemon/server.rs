@@ -34,6 +34,9 @@ const GRACE: Duration = Duration::from_secs(3);
 /// What earlier daemons left behind is looked for when this one has nothing else to do.
 const SWEEP_AFTER: Duration = Duration::from_secs(2);
 
+/// Empty workspaces that are kept for the next runs.
+const KEPT_EMPTY: usize = 64;
+
 /// A guard as the daemon knows it.
 #[derive(Debug)]
 struct Guard {
@@ -54,6 +57,8 @@ pub(crate) struct Server {
     guards: HashMap<i32, Guard>,
     filters: Vec<(Profile, Vec<sock_filter>)>,
     system: SystemGrants,
+    /// Names of empty workspaces.
+    empty: Vec<String>,
     inbox: Inbox,
     serial: u64,
 }
@@ -75,6 +80,7 @@ impl Server {
             guards: HashMap::new(),
             filters: Vec::new(),
             system: SystemGrants::default(),
+            empty: Vec::new(),
             inbox: Inbox::default(),
             serial: 0,
         })
@@ -183,10 +189,7 @@ impl Server {
             self.system.refresh();
         }
         let filter = self.filter(&profile)?;
-        self.serial += 1;
-        let name = self.serial.to_string();
-        let workspace = Workspace::create(self.base.dir(), &self.base.path, &name)
-            .map_err(failed("workspace"))?;
+        let (name, workspace) = self.workspace().map_err(failed("workspace"))?;
         let (ours, theirs) = Channel::pair().map_err(failed("socketpair"))?;
         let daemon = getpid().as_raw();
         match fork_single_threaded() {
@@ -227,6 +230,20 @@ impl Server {
         }
     }
 
+    /// An empty directory: one that a finished run has left, or a new one.
+    fn workspace(&mut self) -> Result<(String, Workspace), Errno> {
+        while let Some(name) = self.empty.pop() {
+            match Workspace::reuse(self.base.dir(), &self.base.path, &name) {
+                Ok(workspace) => return Ok((name, workspace)),
+                Err(_) => self.remove_workspace(&name),
+            }
+        }
+        self.serial += 1;
+        let name = self.serial.to_string();
+        let workspace = Workspace::create(self.base.dir(), &self.base.path, &name)?;
+        Ok((name, workspace))
+    }
+
     fn profile(&self, confinement: &Confinement) -> Profile {
         let tcp = confinement.network.uses_tcp();
         let mut traps = BTreeSet::new();
@@ -246,9 +263,8 @@ impl Server {
         }
         let layer =
             |errno: Errno| LaunchError::Layer { layer: "seccomp".into(), errno: errno as i32 };
-        let arch = Arch::native().ok_or_else(|| {
-            LaunchError::Machine(Machine::NoUserNotification { errno: Errno::ENOSYS as i32 })
-        })?;
+        let missing = Machine::NoUserNotification { errno: Errno::ENOSYS as i32 };
+        let arch = Arch::native().ok_or(LaunchError::Machine(missing))?;
         let filter = compile(&rule_set(profile, arch)).map_err(|_| layer(Errno::E2BIG))?;
         self.filters.push((profile.clone(), filter.clone()));
         Ok(filter)
@@ -298,7 +314,12 @@ impl Server {
             let Some(guard) = self.guards.remove(&child.pid) else { continue };
             let _ = self.epoll.delete(&guard.meter);
             if child.status == 0 {
-                self.remove_workspace(&guard.workspace);
+                // Making and removing directories is a good part of a launch's cost.
+                if self.empty.len() < KEPT_EMPTY {
+                    self.empty.push(guard.workspace);
+                } else {
+                    self.remove_workspace(&guard.workspace);
+                }
                 continue;
             }
             died = true;

@@ -527,8 +527,7 @@ impl Control {
             if step != 0 {
                 let errno = shared.failed_errno.load(Ordering::Acquire);
                 self.fail(command::explain(step, errno, self.exec));
-                let _ = self.workspace.empty();
-                return 0;
+                return self.leave();
             }
         }
         let wall = self.started.map_or(Duration::ZERO, |at| at.elapsed());
@@ -541,11 +540,11 @@ impl Control {
             }
         }
         self.send_files();
-        let _ = self.workspace.empty();
+        let code = self.leave();
         let report = self.report(wall);
         self.post(vec_frame(&Frame::Completed(Box::new(report))));
         self.flush_waiting();
-        0
+        code
     }
 
     fn send_files(&mut self) {
@@ -633,8 +632,12 @@ impl Control {
                 }
             }
         }
-        let _ = self.workspace.empty();
-        0
+        self.leave()
+    }
+
+    /// Empties the workspace. Returns the guard's exit code: the daemon looks after what is left.
+    fn leave(&self) -> i32 {
+        i32::from(self.workspace.empty().is_err())
     }
 }
 

@@ -52,7 +52,8 @@ fn answer(context: &Arc<Context>, lanes: &Lanes, call: &Notification) {
     if let GuardClass::Refuse(errno) = class {
         let target = describe(context, call);
         let errno = Errno::from_raw(errno.into());
-        context.refuse(call, Refusal::Denied { errno, target, grant: None });
+        let grant = would_allow(context, call);
+        context.refuse(call, Refusal::Denied { errno, target, grant });
         return;
     }
     let result = match perform(context, lanes, call) {
@@ -131,6 +132,17 @@ fn own_setting(context: &Context, call: &Notification, pid: i32) -> Result<Answe
     }
     let target = format!("process {pid}");
     Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None })
+}
+
+/// The grant that would have let a call through that the table refuses.
+fn would_allow(context: &Context, call: &Notification) -> Option<String> {
+    let [family, kind, ..] = call.args.map(|arg| arg as i32);
+    let stream =
+        matches!(family, libc::AF_INET | libc::AF_INET6) && kind & 0xf == libc::SOCK_STREAM;
+    let name = syscalls::name(context.arch, call.nr);
+    // Where to is not known yet.
+    (name == Some("socket") && stream && !context.profile.tcp)
+        .then(|| "connect(\"address:port\")".to_owned())
 }
 
 /// What a refused call was about, from its registers only.

@@ -115,6 +115,9 @@ pub(crate) fn build(
             sys::add_path(ruleset.fd.as_fd(), handle.fd.as_fd(), rights).map_err(layer)?;
             if handle.kernel {
                 ruleset.pinned.push(handle.fd);
+            } else {
+                // Left open for the moment: the guard closes all it does not keep in one call.
+                std::mem::forget(handle.fd);
             }
         }
     }

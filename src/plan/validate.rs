@@ -78,7 +78,10 @@ fn command(plan: &Plan) -> Result<Vec<Word>, PlanError> {
     Ok(plan.argv.clone())
 }
 
-fn environment(plan: &Plan, argv: &[Word]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, PlanError> {
+/// Names and values.
+type Variables = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn environment(plan: &Plan, argv: &[Word]) -> Result<Variables, PlanError> {
     let mut total: usize = argv.len();
     let mut checked = Vec::with_capacity(plan.env.len());
     for (name, value) in &plan.env {

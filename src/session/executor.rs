@@ -589,7 +589,10 @@ fn path_from(bytes: &[u8]) -> PathBuf {
 }
 
 fn io(call: &'static str) -> impl Fn(Errno) -> Error {
-    move |errno| SessionError::Io { call, source: errno.into() }.into()
+    move |errno| match errno {
+        Errno::EMFILE | Errno::ENFILE => client::no_descriptors(errno),
+        errno => SessionError::Io { call, source: errno.into() }.into(),
+    }
 }
 
 impl AsFd for Executor {

@@ -74,12 +74,12 @@ fn find(
     // A relative directory in PATH would mean the workspace, where the program writes.
     for dir in path.split(|b| *b == b':').filter(|dir| dir.first() == Some(&b'/')) {
         let file = Path::new(OsStr::from_bytes(dir)).join(OsStr::from_bytes(program));
-        match stat(&file) {
-            Ok(_) => match runnable(&file) {
-                Ok(()) => return Ok(file.into_os_string().as_bytes().to_vec()),
-                Err(error) => refused = refused.or(Some(error)),
-            },
-            Err(_) => {}
+        if stat(&file).is_err() {
+            continue;
+        }
+        match runnable(&file) {
+            Ok(()) => return Ok(file.into_os_string().as_bytes().to_vec()),
+            Err(error) => refused = refused.or(Some(error)),
         }
     }
     Err(refused.unwrap_or_else(|| LaunchError::CommandNotFound {
@@ -136,7 +136,7 @@ pub(crate) fn explain(step: u32, errno: i32, exec: Option<&Exec>) -> LaunchError
         Some(Step::ParentDeath) => layer("parent death signal"),
         Some(Step::Directory) => LaunchError::Plan(crate::error::PlanError::Path {
             field: "cwd".into(),
-            path: "the working directory".into(),
+            path: exec.map(|exec| escape(exec.cwd().to_bytes())).unwrap_or_default(),
             errno,
         }),
         Some(Step::Descriptors) => layer("descriptors"),

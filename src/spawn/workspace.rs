@@ -10,6 +10,7 @@ use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, mkdirat};
+use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, unlinkat, write};
 
 use crate::error::LaunchError;
@@ -40,6 +41,18 @@ impl Workspace {
     ) -> Result<Self, Errno> {
         mkdirat(base, name, Mode::S_IRWXU)?;
         let dir = openat(base, name, DIR, Mode::empty())?;
+        Ok(Self { dir, path: base_path.join(name) })
+    }
+
+    /// Takes `base/name` into use again. The guard of its last run has emptied it, so what is left
+    /// is what that run may have done to the directory itself.
+    pub(crate) fn reuse(base: BorrowedFd<'_>, base_path: &Path, name: &str) -> Result<Self, Errno> {
+        fchmodat(base, name, Mode::S_IRWXU, FchmodatFlags::FollowSymlink)?;
+        let dir = openat(base, name, DIR, Mode::empty())?;
+        if crate::sys::metadata::has_xattrs(dir.as_fd())? {
+            return Err(Errno::EEXIST);
+        }
+        nix::sys::stat::futimens(&dir, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)?;
         Ok(Self { dir, path: base_path.join(name) })
     }
 
@@ -173,7 +186,7 @@ mod tests {
         std::fs::create_dir_all(w.path.join("a/b/c")).unwrap();
         std::fs::write(w.path.join("a/b/file"), "x").unwrap();
         symlink(&outside, w.path.join("a/link")).unwrap();
-        std::fs::set_permissions(w.path.join("a/b"), PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(w.path.join("a/b"), PermissionsExt::from_mode(0o0)).unwrap();
         w.empty().unwrap();
         assert_eq!(std::fs::read_dir(&w.path).unwrap().count(), 0);
         assert!(outside.join("keep").exists());

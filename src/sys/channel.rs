@@ -106,8 +106,8 @@ impl Channel {
             let socket = self.0.as_raw_fd();
             let received = match recvmsg::<()>(socket, &mut parts, Some(&mut control), flags) {
                 Ok(received) => received,
-                // ECONNRESET is told once and before the messages that are still in the queue: the
-                // other end was closed with some of ours unread. The socket stays readable.
+                // ECONNRESET is told once, when the other end has gone and left something of ours
+                // unread. What it said before that is still to be read, and after it the end.
                 Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNRESET) => {
                     return Ok(Received::Nothing);
                 }
@@ -153,4 +153,27 @@ impl From<Channel> for OwnedFd {
 
 fn errno(error: std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_are_heard_whatever_they_crossed() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        ours.send(b"unread", &[], true).unwrap();
+        theirs.send(b"last words", &[], true).unwrap();
+        drop(theirs);
+        let mut inbox = Inbox::default();
+        let mut heard = Vec::new();
+        loop {
+            match ours.receive(&mut inbox).unwrap() {
+                Received::Message => heard.push(inbox.message().to_vec()),
+                Received::Nothing => {}
+                Received::Closed => break,
+            }
+        }
+        assert_eq!(heard, [b"last words"]);
+    }
 }

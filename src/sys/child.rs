@@ -44,16 +44,8 @@ impl Step {
             Terminal,
         };
         [
-            ParentDeath,
-            Session,
-            Limits,
-            Landlock,
-            Seccomp,
-            Directory,
-            Descriptors,
-            Terminal,
-            Signals,
-            Exec,
+            ParentDeath, Session, Limits, Landlock, Seccomp, Directory, Descriptors, Terminal,
+            Signals, Exec,
         ]
         .into_iter()
         .find(|step| *step as u32 == number)
@@ -139,6 +131,10 @@ impl Exec {
     pub(crate) fn path(&self) -> &CStr {
         &self.path
     }
+
+    pub(crate) fn cwd(&self) -> &CStr {
+        &self.cwd
+    }
 }
 
 struct Start {
@@ -179,7 +175,7 @@ extern "C" fn target(start: *mut c_void) -> c_int {
     // SAFETY: this is the cloned child, on its own stack.
     let (step, errno) = match unsafe { lock_down(shared, start.lockdown) } {
         // SAFETY: as above; the guard has set `exec` before `go`.
-        Ok(()) => unsafe { execute(shared) },
+        Ok(()) => unsafe { execute(shared, start.lockdown) },
         Err(failure) => failure,
     };
     shared.failed_errno.store(errno as i32, Ordering::Release);
@@ -212,10 +208,7 @@ unsafe fn lock_down(shared: &Shared, lockdown: &Lockdown) -> Result<(), Failure>
             }
         }
         call(Step::Signals, libc::SYS_umask, [0o022, 0, 0, 0])?;
-        for (resource, limit) in &lockdown.limits {
-            let limit = std::ptr::from_ref(limit) as usize;
-            call(Step::Limits, libc::SYS_prlimit64, [0, *resource as usize, limit, 0])?;
-        }
+        set_limits(lockdown, |resource| resource != libc::RLIMIT_NOFILE)?;
         let ruleset = lockdown.ruleset as usize;
         call(Step::Landlock, libc::SYS_landlock_restrict_self, [ruleset, 0, 0, 0])?;
         let program = std::ptr::from_ref(&lockdown.program) as usize;
@@ -237,7 +230,7 @@ unsafe fn lock_down(shared: &Shared, lockdown: &Lockdown) -> Result<(), Failure>
 
 /// # Safety
 /// Only in the cloned child, after `go`.
-unsafe fn execute(shared: &Shared) -> Failure {
+unsafe fn execute(shared: &Shared, lockdown: &Lockdown) -> Failure {
     // SAFETY: `exec` is leaked and was published before `go`; the rest are numbers and pointers
     // into this stack with the kernel's layouts.
     let failure: Result<(), Failure> = unsafe {
@@ -254,6 +247,8 @@ unsafe fn execute(shared: &Shared) -> Failure {
                 call(Step::Descriptors, libc::SYS_dup3, [*slot as usize, number, 0, 0])?;
             }
             call(Step::Descriptors, libc::SYS_close_range, [3, last, 0, 0])?;
+            // Not earlier: in the guard's table the listener may be beyond the target's limit.
+            set_limits(lockdown, |resource| resource == libc::RLIMIT_NOFILE)?;
             if exec.terminal {
                 call(Step::Terminal, libc::SYS_ioctl, [0, libc::TIOCSCTTY as usize, 0, 0])?;
             }
@@ -271,6 +266,18 @@ unsafe fn execute(shared: &Shared) -> Failure {
         Err(failure) => failure,
         Ok(()) => (Step::Exec, Errno::EIO as isize),
     }
+}
+
+/// # Safety
+/// Only in the cloned child.
+#[inline(always)]
+unsafe fn set_limits(lockdown: &Lockdown, which: fn(u32) -> bool) -> Result<(), Failure> {
+    for (resource, limit) in lockdown.limits.iter().filter(|(resource, _)| which(*resource)) {
+        let limit = std::ptr::from_ref(limit) as usize;
+        // SAFETY: numbers, and a pointer to a leaked structure.
+        unsafe { call(Step::Limits, libc::SYS_prlimit64, [0, *resource as usize, limit, 0])? };
+    }
+    Ok(())
 }
 
 /// # Safety

@@ -74,3 +74,13 @@ pub(crate) fn remove_xattr(handle: BorrowedFd<'_>, name: &CStr) -> Result<(), Er
     check(unsafe { libc::removexattr(path.as_ptr(), name.as_ptr()).into() })?;
     Ok(())
 }
+
+/// Whether a directory has any extended attribute, an access control list say (`flistxattr(2)`).
+pub(crate) fn has_xattrs(dir: BorrowedFd<'_>) -> Result<bool, Errno> {
+    // SAFETY: with size 0 nothing is written.
+    match check(unsafe { libc::flistxattr(dir.as_raw_fd(), std::ptr::null_mut(), 0) } as i64) {
+        Ok(size) => Ok(size > 0),
+        Err(Errno::EOPNOTSUPP) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}

@@ -69,9 +69,9 @@ fn sweep(context: &Context, copies: &mut HashMap<u64, Kept>) {
     let mut alive = std::collections::HashSet::new();
     for pid in context.membership().processes().unwrap_or_default() {
         for fd in 0..context.open_files {
-            match readlinkat(&context.procfs, format!("{pid}/fd/{fd}").as_str()) {
-                Ok(link) => alive.extend(socket_inode(link.as_encoded_bytes())),
-                Err(_) => {}
+            let name = format!("{pid}/fd/{fd}");
+            if let Ok(link) = readlinkat(&context.procfs, name.as_str()) {
+                alive.extend(socket_inode(link.as_encoded_bytes()));
             }
         }
     }
