@@ -1,6 +1,8 @@
 """Run code that nobody trusts, and decide what it may do.
 
 >>> import evalbox
+>>> evalbox.run("6 * 7").value
+42
 >>> evalbox.Plan(["sh", "-c", "echo $((6 * 7))"]).run().stdout
 '42\\n'
 """
@@ -22,6 +24,7 @@ from evalbox._native import (
     Output,
     Plan,
     Refused,
+    Runtime,
     Session,
     Stderr,
     Stdout,
@@ -29,6 +32,7 @@ from evalbox._native import (
     Usage,
     __version__,
     doctor,
+    run,
 )
 from evalbox.errors import (
     CommandNotFound,
@@ -67,6 +71,7 @@ __all__ = [
     "PlanError",
     "PolicyError",
     "Refused",
+    "Runtime",
     "RuntimeNotFound",
     "Session",
     "SessionError",
@@ -79,10 +84,19 @@ __all__ = [
     "UseAfterFork",
     "__version__",
     "doctor",
+    "python",
+    "run",
+    "shell",
 ]
 
 Event = Stdout | Stderr | Completed | TimedOut | Failed
 """What a Session tells."""
+
+python = Runtime("python")
+"""Runs Python code."""
+
+shell = Runtime("shell")
+"""Runs shell scripts."""
 
 _native.set_packaged_daemon(
     _os.path.join(_os.path.dirname(_os.path.abspath(__file__)), "bin", "evalbox-daemon")

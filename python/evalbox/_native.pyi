@@ -37,6 +37,7 @@ __all__ = [
     "Output",
     "Plan",
     "Refused",
+    "Runtime",
     "Session",
     "Stderr",
     "Stdout",
@@ -45,6 +46,7 @@ __all__ = [
     "__version__",
     "cli_main",
     "doctor",
+    "run",
     "set_packaged_daemon",
 ]
 
@@ -53,6 +55,27 @@ __version__: Final[str]
 
 def cli_main(arguments: Sequence[_Text], /) -> int: ...
 def doctor() -> Doctor: ...
+def run(
+    code: _Data,
+    language: str = "python",
+    *,
+    args: Sequence[_Text] = (),
+    venv: _Text | None = None,
+    interpreter: _Text | None = None,
+    check: bool = False,
+    read: _Paths = (),
+    write: _Paths = (),
+    execute: _Paths = (),
+    connect: _Endpoints = (),
+    bind: _Endpoints = (),
+    env: Mapping[str, _Text] | None = None,
+    cwd: _Text | None = None,
+    files: Mapping[str, _Data] | None = None,
+    collect: _Paths = (),
+    stdin: _Input | None = None,
+    timeout: float | None = 30.0,
+    limits: Limits | None = None,
+) -> Output: ...
 def set_packaged_daemon(path: str | os.PathLike[str], /) -> None: ...
 
 @final
@@ -165,6 +188,56 @@ class Output:
     def check(self) -> Output: ...
     @staticmethod
     def _restore(state: bytes, /) -> Output: ...
+
+@final
+class Runtime:
+    def __new__(cls, name: str) -> Self: ...
+    @property
+    def name(self) -> str: ...
+    def plan(
+        self,
+        code: _Data,
+        *,
+        args: Sequence[_Text] = (),
+        venv: _Text | None = None,
+        interpreter: _Text | None = None,
+        read: _Paths = (),
+        write: _Paths = (),
+        execute: _Paths = (),
+        connect: _Endpoints = (),
+        bind: _Endpoints = (),
+        env: Mapping[str, _Text] | None = None,
+        cwd: _Text | None = None,
+        files: Mapping[str, _Data] | None = None,
+        collect: _Paths = (),
+        stdin: _Input | None = None,
+        timeout: float | None = 30.0,
+        limits: Limits | None = None,
+    ) -> Plan: ...
+    def run(
+        self,
+        code: _Data,
+        *,
+        args: Sequence[_Text] = (),
+        venv: _Text | None = None,
+        interpreter: _Text | None = None,
+        check: bool = False,
+        read: _Paths = (),
+        write: _Paths = (),
+        execute: _Paths = (),
+        connect: _Endpoints = (),
+        bind: _Endpoints = (),
+        env: Mapping[str, _Text] | None = None,
+        cwd: _Text | None = None,
+        files: Mapping[str, _Data] | None = None,
+        collect: _Paths = (),
+        stdin: _Input | None = None,
+        timeout: float | None = 30.0,
+        limits: Limits | None = None,
+    ) -> Output: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
 
 @final
 class Usage:

@@ -8,6 +8,7 @@ mod literal;
 mod output;
 mod pickle;
 mod plan;
+mod runtime;
 mod session;
 mod wait;
 
@@ -28,6 +29,8 @@ mod _native {
     use super::output::{ExceptionInfo, Output, Refused, Usage};
     #[pymodule_export]
     use super::plan::Plan;
+    #[pymodule_export]
+    use super::runtime::{Runtime, run};
     #[pymodule_export]
     use super::session::{Completed, Failed, Job, Session, Stderr, Stdout, TimedOut};
     #[pymodule_export]

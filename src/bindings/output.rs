@@ -10,6 +10,7 @@ use super::convert::seconds;
 use super::errors::{self, Class};
 use super::literal;
 use super::pickle::{pickle, unpickle};
+use crate::runtime::Runtime;
 use crate::{Exception, Status};
 
 /// The result of a run.
@@ -211,6 +212,14 @@ impl Output {
 }
 
 impl Output {
+    /// The output of a plan that a runtime may have made.
+    pub(super) fn new(mut output: crate::Output, runtime: Option<&dyn Runtime>) -> Self {
+        if let Some(runtime) = runtime {
+            runtime.finish(&mut output);
+        }
+        output.into()
+    }
+
     /// Raises unless `ok`.
     pub(super) fn check_now(&self, slf: &Bound<'_, Self>) -> PyResult<()> {
         let class = match self.output.status {

@@ -9,6 +9,7 @@ use super::limits::Limits;
 use super::output::Output;
 use super::wait;
 use crate::plan::{Word, escape};
+use crate::runtime::Runtime;
 
 /// A command and everything it may do. A plan is never changed: its methods return new ones.
 ///
@@ -33,6 +34,8 @@ use crate::plan::{Word, escape};
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) plan: crate::Plan,
+    /// What takes the runtime's own out of the output.
+    pub(super) runtime: Option<&'static dyn Runtime>,
 }
 
 #[pymethods]
@@ -44,7 +47,7 @@ impl Plan {
     )]
     fn new(command: Words, keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let keywords = Keywords::read("Plan", keywords, &[])?;
-        Ok(Self { plan: apply!(crate::Plan::new(command.0), keywords) })
+        Ok(Self { plan: apply!(crate::Plan::new(command.0), keywords), runtime: None })
     }
 
     /// One more argument.
@@ -100,7 +103,7 @@ impl Plan {
         for (name, value) in variables.into_iter().flatten() {
             plan = plan.env(name.extract::<Text>()?.0, value.extract::<Text>()?.0);
         }
-        Ok(Self { plan })
+        Ok(Self { plan, ..*self })
     }
 
     /// The working directory, absolute. It must be granted to be listed.
@@ -153,11 +156,7 @@ impl Plan {
     /// sandbox, LaunchError for a command that can't be started.
     #[pyo3(signature = (*, check = false))]
     fn run<'py>(&self, py: Python<'py>, check: bool) -> PyResult<Bound<'py, Output>> {
-        let output = Bound::new(py, Output::from(wait::run(py, &self.plan)?))?;
-        if check {
-            output.get().check_now(&output)?;
-        }
-        Ok(output)
+        self.run_now(py, check)
     }
 
     fn __repr__(&self) -> String {
@@ -167,8 +166,21 @@ impl Plan {
 }
 
 impl Plan {
+    pub(super) fn run_now<'py>(
+        &self,
+        py: Python<'py>,
+        check: bool,
+    ) -> PyResult<Bound<'py, Output>> {
+        let output = Output::new(wait::run(py, &self.plan)?, self.runtime);
+        let output = Bound::new(py, output)?;
+        if check {
+            output.get().check_now(&output)?;
+        }
+        Ok(output)
+    }
+
     fn with(&self, change: impl FnOnce(crate::Plan) -> crate::Plan) -> Self {
-        Self { plan: change(self.plan.clone()) }
+        Self { plan: change(self.plan.clone()), ..*self }
     }
 
     fn with_each<T>(&self, items: Vec<T>, change: impl Fn(crate::Plan, T) -> crate::Plan) -> Self {

@@ -1,6 +1,6 @@
 //! `Session`, `Job` and the events.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, TryLockError};
@@ -15,6 +15,7 @@ use super::output::Output;
 use super::plan::Plan;
 use super::wait;
 use crate::error::{Error, SessionError};
+use crate::runtime::Runtime;
 use crate::session::Polled;
 use crate::{Executor, SandboxId};
 
@@ -60,7 +61,8 @@ pub(super) struct Session {
 #[derive(Debug)]
 struct Open {
     executor: Executor,
-    running: HashSet<SandboxId>,
+    /// With what takes the runtime's own out of the output.
+    running: HashMap<SandboxId, Option<&'static dyn Runtime>>,
 }
 
 /// A thread's turn with a session. A signal handler of that thread may use it too.
@@ -87,7 +89,7 @@ impl Session {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             owner: std::process::id(),
             user: AtomicUsize::new(0),
-            open: Mutex::new(Some(Open { executor, running: HashSet::new() })),
+            open: Mutex::new(Some(Open { executor, running: HashMap::new() })),
         })
     }
 
@@ -98,10 +100,10 @@ impl Session {
     #[pyo3(signature = (plan, /))]
     fn spawn(&self, py: Python<'_>, plan: &Plan) -> PyResult<Job> {
         let _turn = self.turn(py)?;
-        let plan = &plan.plan;
+        let Plan { plan, runtime } = plan;
         let sandbox = self.with(py, |open| {
             let sandbox = open.executor.spawn(plan)?;
-            open.running.insert(sandbox);
+            open.running.insert(sandbox, *runtime);
             Ok(sandbox)
         })?;
         Ok(Job { session: self.number, sandbox })
@@ -202,7 +204,7 @@ impl Session {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut open) = open {
             py.detach(move || {
-                let running: Vec<_> = open.running.into_iter().collect();
+                let running: Vec<_> = open.running.into_keys().collect();
                 wait::end(&mut open.executor, &running);
             });
         }
@@ -290,13 +292,8 @@ impl Session {
     fn event<'py>(&self, py: Python<'py>, event: crate::Event) -> PyResult<Bound<'py, PyAny>> {
         let sandbox = event.sandbox();
         let job = Py::new(py, Job { session: self.number, sandbox })?;
-        let output = |output: crate::Output| {
-            self.with(py, |open| {
-                open.running.remove(&sandbox);
-                Ok(())
-            })?;
-            Py::new(py, Output::from(output))
-        };
+        let forget = || self.with(py, |open| Ok(open.running.remove(&sandbox).flatten()));
+        let output = |output| Py::new(py, Output::new(output, forget()?));
         Ok(match event {
             crate::Event::Stdout { data, .. } => {
                 let data = PyBytes::new(py, &data).unbind();
@@ -313,10 +310,7 @@ impl Session {
                 Bound::new(py, TimedOut { job, output: output(o)? })?.into_any()
             }
             crate::Event::Failed { error, .. } => {
-                self.with(py, |open| {
-                    open.running.remove(&sandbox);
-                    Ok(())
-                })?;
+                forget()?;
                 let error = errors::raise(py, &error).into_value(py).into_any();
                 Bound::new(py, Failed { job, error })?.into_any()
             }

@@ -27,6 +27,21 @@ def running(mark: str) -> list[int]:
     return found
 
 
+def of_directory(path: str | Path) -> list[int]:
+    """Daemons and guards whose TMPDIR is `path`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                environment = (entry / "environ").read_bytes().split(b"\0")
+                name = (entry / "cmdline").read_bytes().split(b"\0")[0]
+            except OSError:
+                continue
+            if name == b"evalbox-daemon" and f"TMPDIR={path}".encode() in environment:
+                found.append(int(entry.name))
+    return found
+
+
 def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
