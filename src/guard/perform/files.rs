@@ -16,7 +16,7 @@ use crate::guard::resolve::{View, is_writable};
 use crate::isolation::landlock::resolved;
 use crate::plan::escape;
 use crate::sys::metadata::handle_name;
-use crate::sys::notify::Notification;
+use crate::sys::notify::{ContinueProof, Notification};
 use crate::sys::openat2::{RESOLVE_NO_MAGICLINKS, openat2};
 
 pub(crate) fn truncate(
@@ -48,6 +48,12 @@ pub(crate) fn open_truncating(
     mode: u32,
 ) -> Result<Answer, Refusal> {
     let flags = OFlag::from_bits_truncate(flags);
+    // Where the file is opened for writing, Landlock asks for the right to write before the kernel
+    // truncates, whichever file the path leads to then. So it may go on: devices and FIFOs need
+    // that, which the guard doesn't open.
+    if matches!(flags & OFlag::O_ACCMODE, OFlag::O_WRONLY | OFlag::O_RDWR) {
+        return Ok(Answer::Proceed(ContinueProof::RegistersOnly));
+    }
     let cloexec = flags.contains(OFlag::O_CLOEXEC);
     if flags.contains(OFlag::O_CREAT) {
         if let Some(fd) = create(view, target, flags, mode)? {
