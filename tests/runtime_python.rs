@@ -626,8 +626,7 @@ fn refusals_name_the_grant() {
     }
     // Raised by the program: about nothing that can be granted.
     for code in [
-        "raise PermissionError(13, 'no')",
-        "raise PermissionError(13, 'no', 7)",
+        "raise PermissionError(13, 'no')", "raise PermissionError(13, 'no', 7)",
         "raise OSError(1, 'x', '/a\\0b')",
     ] {
         let output = run(code);
@@ -640,10 +639,7 @@ fn refusals_name_the_grant() {
 #[test]
 fn what_the_program_forges_is_not_believed() {
     for forged in [
-        "b''",
-        "b'evalbox1'",
-        "b'evalbox1V\\xff\\xff\\xff\\xff'",
-        "b'x' * 70_000_000",
+        "b''", "b'evalbox1'", "b'evalbox1V\\xff\\xff\\xff\\xff'", "b'x' * 70_000_000",
         "b'evalbox1V\\x01\\0\\0\\0\\xff'",
     ] {
         let code = format!("import os\nopen('.evalbox-result', 'wb').write({forged})\nos._exit(0)");
