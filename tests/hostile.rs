@@ -2,9 +2,14 @@
 //! [`part`]) and looks at what came of it.
 #![cfg(target_os = "linux")]
 
-use std::env;
 use std::ffi::c_int;
+use std::fs::Permissions;
+use std::io::Write as _;
 use std::mem::{size_of, zeroed};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+use std::{env, fs};
 
 use evalbox::{Executor, Limits, Output, Plan, Status};
 
@@ -14,6 +19,12 @@ fn part() {
     let code = match env::var("EVALBOX_HOSTILE").as_deref() {
         Ok("bind_unspec") => bind_unspec(),
         Ok("listen_after_connection") => listen_after_connection(),
+        Ok("hidden_files") => hidden_files(),
+        Ok("deep_and_nameless") => deep_and_nameless(),
+        Ok("unwaited_children") => unwaited_children(),
+        Ok("deep") => deep(),
+        Ok("many_refused") => many_refused(),
+        Ok("nothing") => 0,
         _ => return,
     };
     std::process::exit(code);
@@ -107,4 +118,145 @@ fn a_connection_grant_is_no_grant_to_listen() {
     assert_eq!(run(&plan, None).status, Status::Exited(REFUSED));
     drop(server);
     assert_eq!(run(&plan, None).status, Status::Exited(REFUSED));
+}
+
+fn pause() {
+    std::thread::sleep(Duration::from_millis(900));
+}
+
+fn fill(megabytes: usize) {
+    for i in 0..megabytes {
+        fs::write(format!("f{i}"), vec![1; 1 << 20]).unwrap();
+    }
+    pause();
+}
+
+/// Files in a directory that may be entered and not listed.
+fn hidden_files() -> i32 {
+    fs::create_dir("hidden").unwrap();
+    env::set_current_dir("hidden").unwrap();
+    fs::set_permissions(".", Permissions::from_mode(0o300)).unwrap();
+    fill(60);
+    0
+}
+
+/// A tree that is too deep counts as too large; a file without a name is added to that.
+fn deep_and_nameless() -> i32 {
+    let nameless = fs::File::create_new("nameless").unwrap();
+    (&nameless).write_all(b"x").unwrap();
+    nameless.sync_all().unwrap();
+    fs::remove_file("nameless").unwrap();
+    fs::create_dir_all(["d"; 220].join("/")).unwrap();
+    fill(60);
+    0
+}
+
+#[test]
+fn no_file_escapes_the_limit_on_the_workspace() {
+    let limits = Limits { workspace: Some(20 << 20), ..Limits::default() };
+    for part in ["hidden_files", "deep_and_nameless"] {
+        let output = run(&plan(part).limits(limits.clone()), None);
+        assert_eq!(output.status, Status::WorkspaceLimit, "{part}");
+    }
+}
+
+/// Children whose parent does not wait for them leave no time behind.
+fn unwaited_children() -> i32 {
+    // SAFETY: single-threaded but for the test harness; the child only computes and exits.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+        for _ in 0..12 {
+            if libc::fork() == 0 {
+                let mut time: libc::timespec = zeroed();
+                while time.tv_sec == 0 && time.tv_nsec < 250_000_000 {
+                    libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time);
+                }
+                libc::_exit(0);
+            }
+            libc::wait(std::ptr::null_mut());
+        }
+    }
+    0
+}
+
+#[test]
+fn time_of_children_that_nobody_waits_for_counts() {
+    let limits = Limits { cpu: Some(Duration::from_millis(600)), ..Limits::default() };
+    let output = run(&plan("unwaited_children").limits(limits), None);
+    assert_eq!(output.status, Status::CpuLimit);
+}
+
+/// Deeper than anyone would go by recursion.
+fn deep() -> i32 {
+    println!("{}", env::current_dir().unwrap().display());
+    for _ in 0..900 {
+        fs::create_dir("d").unwrap();
+        env::set_current_dir("d").unwrap();
+    }
+    fs::write("file", "x").unwrap();
+    0
+}
+
+#[test]
+fn a_deep_tree_is_removed() {
+    let output = run(&plan("deep"), None);
+    assert!(output.ok());
+    let text = output.stdout_text();
+    let workspace = text.lines().find(|line| line.starts_with('/')).unwrap();
+    for _ in 0..100 {
+        if !Path::new(workspace).exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{workspace} is still there");
+}
+
+fn many_refused() -> i32 {
+    for entry in fs::read_dir(env::var("DIR").unwrap()).unwrap() {
+        let _ = fs::set_permissions(entry.unwrap().path(), Permissions::from_mode(0o600));
+    }
+    0
+}
+
+#[test]
+fn refused_calls_do_not_cost_the_report() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..256 {
+        fs::write(dir.path().join(format!("{}{i}", "x".repeat(200))), "").unwrap();
+    }
+    let limits = Limits { file_size: Some(64 << 10), ..Limits::default() };
+    let plan = plan("many_refused").env("DIR", dir.path()).read(dir.path()).limits(limits);
+    let output = run(&plan, None);
+    assert!(output.ok() && !output.refused.is_empty() && output.refused_beyond > 0);
+}
+
+#[test]
+fn a_link_in_a_writable_directory_takes_no_grant_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let (work, secret) = (dir.path().join("work"), dir.path().join("secret"));
+    fs::create_dir_all(work.join("data")).unwrap();
+    fs::create_dir(&secret).unwrap();
+    fs::write(secret.join("file"), "secret").unwrap();
+    let plan = |script: &str| {
+        let plan = Plan::new(["sh", "-c", script]).cwd(&work);
+        plan.write(&work).read(work.join("data"))
+    };
+    let script = format!("mv data old && ln -s {} data", secret.display());
+    assert!(plan(&script).run().unwrap().ok());
+    for _ in 0..3 {
+        assert!(plan("cat data/file").run().is_err());
+    }
+    // The program itself is granted, too, by being named.
+    let tool = work.join("tool");
+    std::os::unix::fs::symlink(&secret, &tool).unwrap();
+    assert!(Plan::new([&tool]).write(&work).run().is_err());
+}
+
+#[test]
+fn old_kernels_have_a_null_device() {
+    for abi in [1, 2, 3] {
+        let plan = Plan::new(["sh", "-c", "echo x > /dev/null && echo y > file && echo z > file"]);
+        assert!(run(&plan, Some(abi)).ok(), "{abi}");
+    }
 }
