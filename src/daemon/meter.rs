@@ -14,6 +14,7 @@ use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::orphans::children;
+use crate::sys::metadata::set_mode;
 use crate::wire::{FromMeter, Limit};
 
 /// How often a tree is measured.
@@ -30,6 +31,8 @@ const MAX_ENTRIES: u64 = 1_000_000;
 pub(crate) struct Watch {
     memory: Option<u64>,
     cpu: Option<Duration>,
+    cpu_seen: Duration,
+    cpu_lost: Duration,
     workspace: Option<u64>,
     dir: OwnedFd,
     /// The workspace is memory.
@@ -53,6 +56,8 @@ impl Watch {
         Self {
             memory,
             cpu,
+            cpu_seen: Duration::ZERO,
+            cpu_lost: Duration::ZERO,
             workspace,
             dir,
             tmpfs,
@@ -75,20 +80,31 @@ impl Watch {
             }
         }
         let files = if self.tmpfs { self.in_workspace } else { 0 };
-        let used = tree.memory(self.memory.map(|limit| limit.saturating_sub(files))) + files;
+        let memory = tree.memory(self.memory.map(|limit| limit.saturating_sub(files)));
+        let used = memory.saturating_add(files);
         self.peak = self.peak.max(used);
         if self.memory.is_some_and(|limit| used > limit) {
             news.push(FromMeter::Over(Limit::Memory));
         }
-        if self.cpu.is_some_and(|limit| tree.cpu(guard) > limit) {
+        if let Some(limit) = self.cpu
+            && self.cpu_used(tree.cpu(guard)) > limit
+        {
             news.push(FromMeter::Over(Limit::Cpu));
         }
-        if !news.is_empty() || self.peak > self.told + self.told / 16 {
+        if !news.is_empty() || self.peak > self.told.saturating_add(self.told / 16) {
             self.told = self.peak;
             news.insert(0, FromMeter::Peak(self.peak));
         }
         self.due = Instant::now() + INTERVAL;
         news
+    }
+
+    /// Adds what was used by processes that nobody has waited for (`SIGCHLD` ignored): with them
+    /// their time is gone from the sum.
+    fn cpu_used(&mut self, now: Duration) -> Duration {
+        self.cpu_lost += self.cpu_seen.saturating_sub(now);
+        self.cpu_seen = now;
+        now + self.cpu_lost
     }
 
     fn look_through(&mut self, tree: &Tree) {
@@ -130,17 +146,21 @@ impl Tree {
     /// exact one, in which shared pages count once.
     fn memory(&self, limit: Option<u64>) -> u64 {
         let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4_096) as u64;
-        let (mut resident, mut private) = (0, 0);
+        let (mut most, mut private) = (0, 0);
+        let mut processes = Vec::with_capacity(self.pids.len());
         for pid in &self.pids {
-            let Ok(statm) = fs::read_to_string(format!("/proc/{pid}/statm")) else { continue };
-            let mut fields = statm.split_ascii_whitespace().skip(1).map(|f| f.parse().unwrap_or(0));
-            let (all, shared): (u64, u64) =
-                (fields.next().unwrap_or(0), fields.next().unwrap_or(0));
-            resident += all * page;
+            let Some((place, [size, all, shared])) = sizes(*pid) else { continue };
+            // A page of page tables maps 512 pages, whether they are in memory or not.
+            most += (all + size / 512) * page;
             private += all.saturating_sub(shared) * page;
+            processes.push((place, all * page));
         }
-        if limit.is_some_and(|limit| resident > limit) {
-            self.pids.iter().map(|pid| proportional(*pid)).sum()
+        if limit.is_some_and(|limit| most > limit) {
+            let used = |(place, all): &(String, u64)| {
+                // A program that may not be inspected counts in full.
+                proportional(place).unwrap_or(*all) + page_tables(place)
+            };
+            processes.iter().map(used).sum()
         } else {
             private
         }
@@ -169,23 +189,45 @@ impl Tree {
                     && file.dev() == device
                     && count.seen.insert(file.ino())
                 {
-                    count.bytes += file.blocks() * 512;
+                    count.bytes = count.bytes.saturating_add(file.blocks() * 512);
                 }
             }
         }
     }
 }
 
-/// `Pss_Anon + Pss_Shmem + SwapPss` of `/proc/pid/smaps_rollup`: each page divided by its users.
-fn proportional(pid: i32) -> u64 {
-    let Ok(rollup) = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) else { return 0 };
-    let field = |name: &str| {
-        rollup
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.split_ascii_whitespace().next()?.parse().ok())
-            .unwrap_or(0u64)
+/// The first three fields of `statm`, in pages, and the directory they are from: a process whose
+/// first thread has ended shows its memory only at the others.
+fn sizes(pid: i32) -> Option<(String, [u64; 3])> {
+    let read = |place: String| {
+        let statm = fs::read_to_string(format!("{place}/statm")).ok()?;
+        let mut fields = statm.split_ascii_whitespace().map(|f| f.parse().unwrap_or(0));
+        let sizes = [(); 3].map(|()| fields.next().unwrap_or(0));
+        (sizes[0] > 0).then_some((place, sizes))
     };
-    (field("Pss_Anon:") + field("Pss_Shmem:") + field("SwapPss:")) * 1_024
+    read(format!("/proc/{pid}")).or_else(|| {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+        tasks.flatten().find_map(|task| read(task.path().to_str()?.to_owned()))
+    })
+}
+
+/// `Pss_Anon + Pss_Shmem + SwapPss` of `smaps_rollup`: each page divided by its users.
+fn proportional(place: &str) -> Option<u64> {
+    let rollup = fs::read_to_string(format!("{place}/smaps_rollup")).ok()?;
+    let field = |name: &str| kib(&rollup, name);
+    Some((field("Pss_Anon:") + field("Pss_Shmem:") + field("SwapPss:")) * 1_024)
+}
+
+/// Page tables are memory too, and reading untouched memory takes one per 2 MiB and nothing else.
+fn page_tables(place: &str) -> u64 {
+    let status = fs::read_to_string(format!("{place}/status")).unwrap_or_default();
+    kib(&status, "VmPTE:") * 1_024
+}
+
+fn kib(text: &str, name: &str) -> u64 {
+    text.lines()
+        .find_map(|line| line.strip_prefix(name)?.split_ascii_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Sums fields of `/proc/pid/stat`, counted from the state as 0.
@@ -194,6 +236,30 @@ fn cpu_fields(pid: i32, range: std::ops::Range<usize>) -> u64 {
     let Some((_, rest)) = stat.rsplit_once(')') else { return 0 };
     let fields = rest.split_ascii_whitespace().skip(range.start).take(range.len());
     fields.map(|field| field.parse::<u64>().unwrap_or(0)).sum()
+}
+
+/// A directory that its owner can't look through is opened to him for as long as this lives, so
+/// that nothing is hidden behind a mode.
+struct Readable<'a> {
+    dir: &'a OwnedFd,
+    mode: u32,
+}
+
+impl<'a> Readable<'a> {
+    fn make(dir: &'a OwnedFd) -> Option<Self> {
+        let mode = nix::sys::stat::fstat(dir).ok()?.st_mode & 0o7777;
+        if mode & 0o500 == 0o500 {
+            return None;
+        }
+        set_mode(dir.as_fd(), mode | 0o500).ok()?;
+        Some(Self { dir, mode })
+    }
+}
+
+impl Drop for Readable<'_> {
+    fn drop(&mut self) {
+        let _ = set_mode(self.dir.as_fd(), self.mode);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -207,6 +273,7 @@ impl Count {
     /// Adds what is below a directory. Follows nothing.
     fn add(&mut self, dir: OwnedFd, depth: usize) {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let _readable = Readable::make(&dir);
         let Ok(mut list) = Dir::openat(dir.as_fd(), ".", flags, Mode::empty()) else { return };
         for entry in list.iter().flatten() {
             let name = entry.file_name();
@@ -228,8 +295,9 @@ impl Count {
                 self.bytes =
                     self.bytes.saturating_add(u64::try_from(stat.st_blocks).unwrap_or(0) * 512);
             }
+            let handle = OFlag::O_PATH | flags;
             if entry.file_type() == Some(Type::Directory)
-                && let Ok(below) = openat(dir.as_fd(), name, flags, Mode::empty())
+                && let Ok(below) = openat(dir.as_fd(), name, handle, Mode::empty())
             {
                 self.add(below, depth + 1);
             }

@@ -91,7 +91,8 @@ fn start(channel: &Channel) -> Result<server::Server, Machine> {
     become_subreaper().map_err(failed("PR_SET_CHILD_SUBREAPER"))?;
     set_name(c"evalbox-daemon");
     raise_descriptor_limit();
-    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    // Not 0: a crash handler behind a pipe in core_pattern is run at 0, and not at 1.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 1, 1);
     let kernel = probe::kernel(channel.as_fd())?;
     let host = socket::peer_pid(channel.as_fd()).map_err(failed("SO_PEERCRED"))?;
     let host_pidfd: OwnedFd = crate::sys::pidfd::open(host).map_err(failed("pidfd_open"))?;

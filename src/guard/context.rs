@@ -19,6 +19,9 @@ use crate::wire::Refused;
 const MAX_REFUSED: usize = 256;
 /// Bytes of a target that are remembered.
 const MAX_TARGET: usize = 1_024;
+/// Bytes of the whole list: with it the report still fits into one packet, for which the guard
+/// needs no file that a limit of the run could be too small for.
+const MAX_BYTES: usize = 48 * 1_024;
 
 /// Shared by the thread that serves the listener, the lanes and the control loop.
 #[derive(Debug)]
@@ -94,6 +97,7 @@ impl Context {
 pub(crate) struct RefusedCalls {
     pub(crate) list: Vec<Refused>,
     pub(crate) beyond: u32,
+    bytes: usize,
 }
 
 impl RefusedCalls {
@@ -103,13 +107,19 @@ impl RefusedCalls {
             new.target.truncate(cut.unwrap_or(0));
             new.target.push('…');
         }
-        let full = self.list.len() >= MAX_REFUSED;
+        // The numbers take at most 16.
+        let size =
+            16 + new.syscall.len() + new.target.len() + new.grant.as_ref().map_or(0, String::len);
+        let full = self.list.len() >= MAX_REFUSED || self.bytes + size > MAX_BYTES;
         let known = self.list.iter_mut().find(|old| {
             old.syscall == new.syscall && old.target == new.target && old.errno == new.errno
         });
         match known {
             Some(old) => old.count = old.count.saturating_add(1),
-            None if !full => self.list.push(new),
+            None if !full => {
+                self.bytes += size;
+                self.list.push(new);
+            }
             None => self.beyond = self.beyond.saturating_add(1),
         }
     }

@@ -535,7 +535,10 @@ impl Control {
             }
         }
         let wall = self.started.map_or(Duration::ZERO, |at| at.elapsed());
-        close_slots();
+        // Once closed, their numbers are somebody else's.
+        if std::mem::take(&mut self.slots_open) {
+            close_slots();
+        }
         for source in [Source::Stdout, Source::Stderr] {
             while self.pass_on(source) {
                 if !self.flush_waiting() {

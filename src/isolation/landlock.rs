@@ -137,6 +137,7 @@ pub(crate) fn build(
             }
         }
     }
+    let roots = writable_places(confinement);
     for grant in &confinement.grants {
         let handle = match open(&grant.path) {
             Ok(handle) => handle,
@@ -144,6 +145,16 @@ pub(crate) fn build(
             Err(errno) => return Err(path_error(grant.access, &grant.path, errno)),
         };
         let kind = Kind::of(handle.as_fd()).map_err(layer)?;
+        if leads_out(&roots, &grant.path, handle.as_fd()) {
+            if !grant.required {
+                continue;
+            }
+            return Err(LaunchError::Plan(PlanError::Forbidden {
+                field: field(grant.access).into(),
+                path: escape(&grant.path),
+                reason: "it lies in a writable directory and leads out of it".into(),
+            }));
+        }
         sys::add_path(ruleset.fd.as_fd(), handle.as_fd(), rights(grant.access, abi, kind))
             .map_err(layer)?;
         if is_kernel(&grant.path) {
@@ -163,6 +174,27 @@ pub(crate) fn build(
         add_ports(ruleset.fd.as_fd(), &confinement.network)?;
     }
     Ok(ruleset)
+}
+
+/// Where the plan's writable directories really are.
+fn writable_places(confinement: &Confinement) -> Vec<Vec<u8>> {
+    let writable = confinement.grants.iter().filter(|grant| grant.access == Access::Write);
+    writable.filter_map(|grant| resolved(open(&grant.path).ok()?.as_fd()).ok()).collect()
+}
+
+/// Whether a grant's path goes through a directory that a program may have written, by a link that
+/// it may have put there, to somewhere else.
+fn leads_out(roots: &[Vec<u8>], path: &[u8], handle: BorrowedFd<'_>) -> bool {
+    let within = |place: &[u8], root: &[u8]| {
+        place.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+    };
+    let place = |path: &[u8]| resolved(open(path).ok()?.as_fd()).ok();
+    let Ok(end) = resolved(handle) else { return true };
+    let ends = (1..path.len()).filter(|at| path[*at] == b'/');
+    !roots.is_empty()
+        && ends
+            .filter_map(|at| place(&path[..at]))
+            .any(|parent| roots.iter().any(|root| within(&parent, root) && !within(&end, root)))
 }
 
 fn is_kernel(path: &[u8]) -> bool {
@@ -255,14 +287,17 @@ pub(crate) fn resolved(handle: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
     Ok(readlink(handle_name(handle).as_c_str())?.into_vec())
 }
 
-fn path_error(access: Access, path: &[u8], errno: Errno) -> LaunchError {
-    let field = match access {
+fn field(access: Access) -> &'static str {
+    match access {
         Access::Read => "read",
         Access::Execute => "execute",
         Access::Write => "write",
-    };
+    }
+}
+
+fn path_error(access: Access, path: &[u8], errno: Errno) -> LaunchError {
     LaunchError::Plan(PlanError::Path {
-        field: field.into(),
+        field: field(access).into(),
         path: escape(path),
         errno: errno as i32,
     })

@@ -10,7 +10,8 @@ const MIB: u64 = 1 << 20;
 /// The limits to set on the target, each no higher than what this process may set.
 pub(crate) fn rlimits(limits: &Limits, current_hard: impl Fn(u32) -> u64) -> Vec<(u32, rlimit64)> {
     let mut list = vec![
-        (libc::RLIMIT_CORE, 0, 0),
+        // One byte is the one limit that a core_pattern with a pipe honours, see core(5).
+        (libc::RLIMIT_CORE, 1, 1),
         (libc::RLIMIT_STACK, 8 * MIB, 64 * MIB),
         (libc::RLIMIT_NOFILE, limits.open_files.into(), limits.open_files.into()),
         (libc::RLIMIT_MSGQUEUE, 0, 0),
@@ -50,7 +51,7 @@ mod tests {
             rlimits(&Limits::default(), |r| if r == libc::RLIMIT_NOFILE { 64 } else { 1 << 40 });
         let find = |r| list.iter().find(|(x, _)| *x == r).map(|(_, l)| (l.rlim_cur, l.rlim_max));
         assert_eq!(find(libc::RLIMIT_NOFILE), Some((64, 64)));
-        assert_eq!(find(libc::RLIMIT_CORE), Some((0, 0)));
+        assert_eq!(find(libc::RLIMIT_CORE), Some((1, 1)));
         assert_eq!(find(libc::RLIMIT_DATA), Some((2 << 30, 2 << 30)));
         assert_eq!(find(libc::RLIMIT_CPU), None);
     }

@@ -263,7 +263,7 @@ const TABLE: &[Syscall] = table! {
     sendfile 40 71 Allow, "between open files";
     splice 275 76 Allow, "between open files";
     tee 276 77 Allow, "between pipes";
-    vmsplice 278 75 Allow, "own memory into a pipe";
+    vmsplice 278 75 Quiet(ENOSYS), "one small page in a pipe keeps a whole huge page, which no process's size counts";
     copy_file_range 326 285 Allow, "between open files";
     fallocate 285 47 Rules(fallocate), "a file open for writing; RLIMIT_FSIZE bounds its size, but not KEEP_SIZE";
     ftruncate 77 46 Allow, "a file open for writing";
@@ -549,8 +549,8 @@ const TABLE: &[Syscall] = table! {
 
     // Limits and accounting.
     getrlimit 97 163 Allow, "information";
-    setrlimit 160 164 Allow, "its own; hard limits only go down";
-    prlimit64 302 261 Rules(own_pid), "its own only; it would cripple other processes of the user";
+    setrlimit 160 164 Rules(setrlimit), "its own; hard limits only go down, and that on core files stays, or the host's crash handler is run";
+    prlimit64 302 261 Rules(prlimit64), "its own only; it would cripple other processes of the user; core files as setrlimit";
     getrusage 98 165 Allow, "information";
     sysinfo 99 179 Allow, "information";
     uname 63 160 Allow, "information";
@@ -1028,6 +1028,19 @@ fn personality(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
 /// filter doesn't know it; the guard does.
 fn own_pid(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
     decide([when([is(0, 0)], ALLOW)], GUARD)
+}
+
+const RLIMIT_CORE: u32 = 4;
+
+fn setrlimit(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
+    decide([when([is(0, RLIMIT_CORE)], quiet(0))], ALLOW)
+}
+
+fn prlimit64(profile: &Profile, arch: Arch) -> SyscallRules<Outcome> {
+    let mut rules = own_pid(profile, arch);
+    let sets = Condition::qword(2, SeccompCmpOp::Ne, 0);
+    rules.rules.insert(0, when([is(1, RLIMIT_CORE), sets], quiet(0)));
+    rules
 }
 
 fn sched_setscheduler(_: &Profile, _: Arch) -> SyscallRules<Outcome> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, mkdirat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, unlinkat, write};
@@ -19,8 +19,8 @@ use crate::sys::openat2::{RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYM
 
 /// The largest file that is brought back.
 pub(crate) const MAX_COLLECTED: u64 = 64 << 20;
-/// Deeper trees than this are left to `rm`: each level holds a descriptor while it is emptied.
-const MAX_DEPTH: usize = 200;
+/// Each level holds a descriptor while it is emptied, so what is deeper is moved up first.
+const MAX_DEPTH: usize = 100;
 
 const DIR: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC).union(OFlag::O_NOFOLLOW);
@@ -111,15 +111,29 @@ impl Workspace {
         if crate::sys::fd::is_empty_dir(self.dir.as_fd())? {
             return Ok(());
         }
-        empty(self.dir.as_fd(), 0)
+        empty_whole(self.dir.as_fd())
     }
 }
 
 /// Removes everything below a directory, without ever following a link out of it.
-fn empty(dir: BorrowedFd<'_>, depth: usize) -> Result<(), Errno> {
-    if depth > MAX_DEPTH {
-        return Err(Errno::ELOOP);
+fn empty_whole(dir: BorrowedFd<'_>) -> Result<(), Errno> {
+    let _ = nix::sys::stat::fchmod(dir, Mode::S_IRWXU);
+    loop {
+        let mut deep = 0;
+        empty(dir, dir, 0, &mut deep)?;
+        if deep == 0 {
+            return Ok(());
+        }
     }
+}
+
+/// Removes what is below `dir`, but moves what is too deep up into `top`, and counts it.
+fn empty(
+    top: BorrowedFd<'_>,
+    dir: BorrowedFd<'_>,
+    depth: usize,
+    deep: &mut u64,
+) -> Result<(), Errno> {
     let mut entries = Dir::openat(dir, ".", DIR, Mode::empty())?;
     let names: Vec<(CString, Option<Type>)> = entries
         .iter()
@@ -129,12 +143,12 @@ fn empty(dir: BorrowedFd<'_>, depth: usize) -> Result<(), Errno> {
         .collect();
     for (name, kind) in names {
         if kind == Some(Type::Directory) {
-            remove_directory(dir, &name, depth)?;
+            remove_directory(top, dir, &name, depth, deep)?;
         } else {
             match unlinkat(dir, name.as_c_str(), UnlinkatFlags::NoRemoveDir) {
                 Ok(()) | Err(Errno::ENOENT) => {}
                 // Not every file system says in the listing what an entry is.
-                Err(Errno::EISDIR) => remove_directory(dir, &name, depth)?,
+                Err(Errno::EISDIR) => remove_directory(top, dir, &name, depth, deep)?,
                 Err(errno) => return Err(errno),
             }
         }
@@ -143,12 +157,46 @@ fn empty(dir: BorrowedFd<'_>, depth: usize) -> Result<(), Errno> {
 }
 
 /// Removes a directory and everything below it.
-fn remove_directory(parent: BorrowedFd<'_>, name: &CStr, depth: usize) -> Result<(), Errno> {
+fn remove_directory(
+    top: BorrowedFd<'_>,
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    depth: usize,
+    deep: &mut u64,
+) -> Result<(), Errno> {
     match unlinkat(parent, name, UnlinkatFlags::RemoveDir) {
         Err(Errno::ENOTEMPTY | Errno::EEXIST) => {}
         Err(Errno::ENOENT) => return Ok(()),
         other => return other,
     }
+    let child = open_anyway(parent, name)?;
+    if depth >= MAX_DEPTH {
+        return move_up(top, parent, name, deep);
+    }
+    empty(top, child.as_fd(), depth + 1, deep)?;
+    unlinkat(parent, name, UnlinkatFlags::RemoveDir)
+}
+
+/// Gives a directory that is too deep a place and a name of its own in `top`.
+fn move_up(
+    top: BorrowedFd<'_>,
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    deep: &mut u64,
+) -> Result<(), Errno> {
+    loop {
+        *deep += 1;
+        let own = format!(".deep-{deep}");
+        match renameat(parent, name, top, own.as_str()) {
+            // Only an empty directory is replaced; anything else has the name already.
+            Err(Errno::ENOTEMPTY | Errno::EEXIST | Errno::ENOTDIR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Opens a directory whatever its mode, and makes it one that can be emptied.
+fn open_anyway(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
     let child = match openat(parent, name, DIR, Mode::empty()) {
         Err(Errno::EACCES) => {
             let all = Mode::S_IRWXU;
@@ -159,14 +207,19 @@ fn remove_directory(parent: BorrowedFd<'_>, name: &CStr, depth: usize) -> Result
     };
     // A directory without the write bit can be opened and not emptied.
     let _ = nix::sys::stat::fchmod(&child, Mode::S_IRWXU);
-    empty(child.as_fd(), depth + 1)?;
-    unlinkat(parent, name, UnlinkatFlags::RemoveDir)
+    Ok(child)
 }
 
 /// Removes `base/name` and everything below it.
 pub(crate) fn remove(base: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
     let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
-    remove_directory(base, &name, 0)
+    match unlinkat(base, name.as_c_str(), UnlinkatFlags::RemoveDir) {
+        Err(Errno::ENOTEMPTY | Errno::EEXIST) => {}
+        Err(Errno::ENOENT) => return Ok(()),
+        other => return other,
+    }
+    empty_whole(open_anyway(base, &name)?.as_fd())?;
+    unlinkat(base, name.as_c_str(), UnlinkatFlags::RemoveDir)
 }
 
 #[cfg(test)]

@@ -43,9 +43,9 @@ pub(crate) fn family(socket: BorrowedFd<'_>) -> Result<i32, Errno> {
     int_option(socket, libc::SO_DOMAIN)
 }
 
-/// The local TCP port, 0 if not bound.
-pub(crate) fn local_port(socket: BorrowedFd<'_>) -> Result<u16, Errno> {
-    let mut buffer = [0u8; size_of::<libc::sockaddr_storage>()];
+/// `getsockname(2)`, the address as bytes.
+pub(crate) fn local_address(socket: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
+    let mut buffer = vec![0u8; size_of::<libc::sockaddr_storage>()];
     let mut len = buffer.len() as libc::socklen_t;
     // SAFETY: the kernel writes at most `len` bytes.
     check(unsafe {
@@ -56,8 +56,8 @@ pub(crate) fn local_port(socket: BorrowedFd<'_>) -> Result<u16, Errno> {
         )
         .into()
     })?;
-    // The port stands behind the family in both internet families.
-    Ok(u16::from_be_bytes([buffer[2], buffer[3]]))
+    buffer.truncate(len as usize);
+    Ok(buffer)
 }
 
 fn int_option(socket: BorrowedFd<'_>, option: i32) -> Result<i32, Errno> {

@@ -15,6 +15,7 @@ use crate::guard::decode::Target;
 use crate::guard::resolve::{View, is_writable};
 use crate::isolation::landlock::resolved;
 use crate::plan::escape;
+use crate::plan::paths::SYSTEM_DEVICES;
 use crate::sys::metadata::handle_name;
 use crate::sys::notify::{ContinueProof, Notification};
 use crate::sys::openat2::{RESOLVE_NO_MAGICLINKS, openat2};
@@ -33,7 +34,8 @@ pub(crate) fn truncate(
     if length as u64 > getrlimit(Resource::RLIMIT_FSIZE)?.0 {
         return Err(Errno::EFBIG.into());
     }
-    let handle = writable_file(context, call, view, target)?;
+    let handle = view.pin(target)?;
+    writable_file(context, call, &handle)?;
     let file = reopen(&handle, OFlag::O_WRONLY)?;
     ftruncate(&file, length)?;
     Ok(Answer::Value(0))
@@ -63,7 +65,11 @@ pub(crate) fn open_truncating(
             return Err(Errno::EEXIST.into());
         }
     }
-    let handle = writable_file(context, call, view, target)?;
+    let handle = view.pin(target)?;
+    if fstat(&handle)?.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFCHR.bits() {
+        return device(context, call, &handle, flags);
+    }
+    writable_file(context, call, &handle)?;
     let access = flags & (OFlag::O_ACCMODE | OFlag::O_APPEND | OFlag::O_NONBLOCK);
     let file = reopen(&handle, access)?;
     // Kernels truncate even with O_RDONLY, which is why this call is here.
@@ -101,17 +107,29 @@ fn create(
     }
 }
 
-fn writable_file(
+/// `> /dev/null` and its like: nothing is cut off, and only what is granted to every plan is opened.
+fn device(
     context: &Context,
     call: &Notification,
-    view: View<'_>,
-    target: &Target,
-) -> Result<OwnedFd, Refusal> {
-    let handle = view.pin(target)?;
+    handle: &OwnedFd,
+    flags: OFlag,
+) -> Result<Answer, Refusal> {
+    let path = resolved(handle.as_fd())?;
+    if !SYSTEM_DEVICES.iter().any(|device| device.as_bytes() == path) {
+        return Err(Refusal::Denied { errno: Errno::EACCES, target: escape(&path), grant: None });
+    }
     if !context.listener.still_waiting(call.id) {
         return Err(Errno::ESRCH.into());
     }
-    let kind = fstat(&handle)?.st_mode & SFlag::S_IFMT.bits();
+    let fd = reopen(handle, flags & (OFlag::O_ACCMODE | OFlag::O_APPEND | OFlag::O_NONBLOCK))?;
+    Ok(Answer::Descriptor { fd, cloexec: flags.contains(OFlag::O_CLOEXEC) })
+}
+
+fn writable_file(context: &Context, call: &Notification, handle: &OwnedFd) -> Result<(), Refusal> {
+    if !context.listener.still_waiting(call.id) {
+        return Err(Errno::ESRCH.into());
+    }
+    let kind = fstat(handle)?.st_mode & SFlag::S_IFMT.bits();
     if kind == SFlag::S_IFDIR.bits() {
         return Err(Errno::EISDIR.into());
     }
@@ -126,7 +144,7 @@ fn writable_file(
             grant: Some(format!("write({})", escape(&path))),
         });
     }
-    Ok(handle)
+    Ok(())
 }
 
 /// A real descriptor on a pinned regular file. O_NONBLOCK keeps a lease from holding the guard.

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
@@ -330,6 +330,10 @@ pub(crate) fn bind(
 ) -> Result<Answer, Refusal> {
     let socket = fetch(context, call, fd)?;
     match parse(address) {
+        // The kernel takes AF_UNSPEC for 0.0.0.0 here, with a port.
+        Address::Other if socket::family(socket.as_fd())? != libc::AF_UNIX => {
+            return Err(Errno::EAFNOSUPPORT.into());
+        }
         Address::Inet(ip, port) if !context.network.may_bind(ip, port) => {
             let endpoint = std::net::SocketAddr::new(ip.to_canonical(), port).to_string();
             return Err(denied(Errno::EACCES, endpoint.clone(), format!("bind(\"{endpoint}\")")));
@@ -356,16 +360,37 @@ pub(crate) fn listen(
         return Ok(Answer::Value(0));
     }
     let socket = fetch(context, call, fd)?;
-    let family = socket::family(socket.as_fd())?;
-    if family != libc::AF_UNIX && socket::local_port(socket.as_fd())? == 0 {
-        // The kernel would bind it to every address and a port of its choice.
-        return Err(denied(Errno::EACCES, "any port".into(), "bind(\"127.0.0.1:0\")".into()));
+    if socket::family(socket.as_fd())? != libc::AF_UNIX {
+        must_be_bound(context, socket.as_fd())?;
     }
     socket::listen(socket.as_fd(), backlog)?;
     if !context.kernel.pidfd_getfd {
         context.sockets.forget(fstat(&socket)?.st_ino, Gone::Listens);
     }
     Ok(Answer::Value(0))
+}
+
+/// A socket that isn't bound would listen on every address and a port of the kernel's choice. The
+/// address it tells may be that of a connection it had before, so it is bound to that: a bound one
+/// says EINVAL, and any other is bound then, to what is granted.
+fn must_be_bound(context: &Context, socket: BorrowedFd<'_>) -> Result<(), Refusal> {
+    let refused = || denied(Errno::EACCES, "any port".into(), "bind(\"127.0.0.1:0\")".into());
+    let mut address = socket::local_address(socket)?;
+    let Address::Inet(ip, port) = parse(&address) else { return Err(refused()) };
+    if port == 0 {
+        return Err(refused());
+    }
+    if !context.network.may_bind(ip, port) {
+        // It may have asked for any port, and got this one.
+        if !context.network.may_bind(ip, 0) {
+            return Err(refused());
+        }
+        address[2..4].fill(0);
+    }
+    match socket::bind(socket, &address) {
+        Ok(()) | Err(Errno::EINVAL) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 fn denied(errno: Errno, target: String, grant: String) -> Refusal {

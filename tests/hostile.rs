@@ -1,0 +1,262 @@
+//! Programs that go about it the long way: each test runs a part of this binary in a sandbox (see
+//! [`part`]) and looks at what came of it.
+#![cfg(target_os = "linux")]
+
+use std::ffi::c_int;
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::mem::{size_of, zeroed};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+use std::{env, fs};
+
+use evalbox::{Executor, Limits, Output, Plan, Status};
+
+/// Not a test of its own: what runs inside.
+#[test]
+fn part() {
+    let code = match env::var("EVALBOX_HOSTILE").as_deref() {
+        Ok("bind_unspec") => bind_unspec(),
+        Ok("listen_after_connection") => listen_after_connection(),
+        Ok("hidden_files") => hidden_files(),
+        Ok("deep_and_nameless") => deep_and_nameless(),
+        Ok("unwaited_children") => unwaited_children(),
+        Ok("deep") => deep(),
+        Ok("many_refused") => many_refused(),
+        Ok("nothing") => 0,
+        _ => return,
+    };
+    std::process::exit(code);
+}
+
+/// This binary as a plan; `part` ends with 0 if it got what it wanted.
+fn plan(part: &str) -> Plan {
+    let me = env::current_exe().unwrap();
+    Plan::new([me.as_os_str(), "part".as_ref(), "--exact".as_ref(), "--nocapture".as_ref()])
+        .env("EVALBOX_HOSTILE", part)
+        .limits(Limits { memory: Some(256 << 20), ..Limits::default() })
+}
+
+fn run(plan: &Plan, landlock: Option<u32>) -> Output {
+    match landlock {
+        Some(abi) => Executor::with_landlock_abi(abi).unwrap().run(plan).unwrap(),
+        None => plan.run().unwrap(),
+    }
+}
+
+const REFUSED: i32 = 7;
+
+fn port() -> u16 {
+    env::var("PORT").unwrap().parse().unwrap()
+}
+
+fn address(family: c_int, ip: u32, port: u16) -> libc::sockaddr_in {
+    // SAFETY: all-zero is a valid address.
+    let mut address: libc::sockaddr_in = unsafe { zeroed() };
+    address.sin_family = family as u16;
+    address.sin_addr.s_addr = ip.to_be();
+    address.sin_port = port.to_be();
+    address
+}
+
+type SocketCall = unsafe extern "C" fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
+
+fn with(call: SocketCall, socket: c_int, address: &libc::sockaddr_in) -> bool {
+    let size = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+    // SAFETY: a live address and its size.
+    unsafe { call(socket, std::ptr::from_ref(address).cast(), size) == 0 }
+}
+
+fn stream() -> c_int {
+    // SAFETY: numbers only.
+    unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) }
+}
+
+fn listens(socket: c_int) -> i32 {
+    // SAFETY: numbers only.
+    if unsafe { libc::listen(socket, 1) } == 0 { 0 } else { REFUSED }
+}
+
+/// `bind` takes AF_UNSPEC for 0.0.0.0.
+fn bind_unspec() -> i32 {
+    let socket = stream();
+    if !with(libc::bind, socket, &address(libc::AF_UNSPEC, 0, port())) {
+        return REFUSED;
+    }
+    listens(socket)
+}
+
+#[test]
+fn an_address_without_a_family_is_not_every_address() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let plan = plan("bind_unspec").env("PORT", free.to_string());
+    for abi in [None, Some(3)] {
+        for (connect, bind) in [(None, Some("127.0.0.1:*")), (Some("127.0.0.1:1"), None)] {
+            let mut plan = plan.clone();
+            plan = connect.into_iter().fold(plan, Plan::connect);
+            plan = bind.into_iter().fold(plan, Plan::bind);
+            assert_eq!(run(&plan, abi).status, Status::Exited(REFUSED), "{abi:?} {bind:?}");
+        }
+    }
+}
+
+/// A socket tells the port of its last connection, which is no longer its own.
+fn listen_after_connection() -> i32 {
+    let socket = stream();
+    let _ = with(libc::connect, socket, &address(libc::AF_INET, 0x7f00_0001, port()));
+    let _ = with(libc::connect, socket, &address(libc::AF_UNSPEC, 0, 0));
+    listens(socket)
+}
+
+#[test]
+fn a_connection_grant_is_no_grant_to_listen() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    let endpoint = format!("127.0.0.1:{port}");
+    let plan = plan("listen_after_connection").env("PORT", port.to_string()).connect(endpoint);
+    assert_eq!(run(&plan, None).status, Status::Exited(REFUSED));
+    drop(server);
+    assert_eq!(run(&plan, None).status, Status::Exited(REFUSED));
+}
+
+fn pause() {
+    std::thread::sleep(Duration::from_millis(900));
+}
+
+fn fill(megabytes: usize) {
+    for i in 0..megabytes {
+        fs::write(format!("f{i}"), vec![1; 1 << 20]).unwrap();
+    }
+    pause();
+}
+
+/// Files in a directory that may be entered and not listed.
+fn hidden_files() -> i32 {
+    fs::create_dir("hidden").unwrap();
+    env::set_current_dir("hidden").unwrap();
+    fs::set_permissions(".", Permissions::from_mode(0o300)).unwrap();
+    fill(60);
+    0
+}
+
+/// A tree that is too deep counts as too large; a file without a name is added to that.
+fn deep_and_nameless() -> i32 {
+    let nameless = fs::File::create_new("nameless").unwrap();
+    (&nameless).write_all(b"x").unwrap();
+    nameless.sync_all().unwrap();
+    fs::remove_file("nameless").unwrap();
+    fs::create_dir_all(["d"; 220].join("/")).unwrap();
+    fill(60);
+    0
+}
+
+#[test]
+fn no_file_escapes_the_limit_on_the_workspace() {
+    let limits = Limits { workspace: Some(20 << 20), ..Limits::default() };
+    for part in ["hidden_files", "deep_and_nameless"] {
+        let output = run(&plan(part).limits(limits.clone()), None);
+        assert_eq!(output.status, Status::WorkspaceLimit, "{part}");
+    }
+}
+
+/// Children whose parent does not wait for them leave no time behind.
+fn unwaited_children() -> i32 {
+    // SAFETY: single-threaded but for the test harness; the child only computes and exits.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+        for _ in 0..12 {
+            if libc::fork() == 0 {
+                let mut time: libc::timespec = zeroed();
+                while time.tv_sec == 0 && time.tv_nsec < 250_000_000 {
+                    libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time);
+                }
+                libc::_exit(0);
+            }
+            libc::wait(std::ptr::null_mut());
+        }
+    }
+    0
+}
+
+#[test]
+fn time_of_children_that_nobody_waits_for_counts() {
+    let limits = Limits { cpu: Some(Duration::from_millis(600)), ..Limits::default() };
+    let output = run(&plan("unwaited_children").limits(limits), None);
+    assert_eq!(output.status, Status::CpuLimit);
+}
+
+/// Deeper than anyone would go by recursion.
+fn deep() -> i32 {
+    println!("{}", env::current_dir().unwrap().display());
+    for _ in 0..900 {
+        fs::create_dir("d").unwrap();
+        env::set_current_dir("d").unwrap();
+    }
+    fs::write("file", "x").unwrap();
+    0
+}
+
+#[test]
+fn a_deep_tree_is_removed() {
+    let output = run(&plan("deep"), None);
+    assert!(output.ok());
+    let text = output.stdout_text();
+    let workspace = text.lines().find(|line| line.starts_with('/')).unwrap();
+    for _ in 0..100 {
+        if !Path::new(workspace).exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{workspace} is still there");
+}
+
+fn many_refused() -> i32 {
+    for entry in fs::read_dir(env::var("DIR").unwrap()).unwrap() {
+        let _ = fs::set_permissions(entry.unwrap().path(), Permissions::from_mode(0o600));
+    }
+    0
+}
+
+#[test]
+fn refused_calls_do_not_cost_the_report() {
+    let dir = tempfile::tempdir().unwrap();
+    for i in 0..256 {
+        fs::write(dir.path().join(format!("{}{i}", "x".repeat(200))), "").unwrap();
+    }
+    let limits = Limits { file_size: Some(64 << 10), ..Limits::default() };
+    let plan = plan("many_refused").env("DIR", dir.path()).read(dir.path()).limits(limits);
+    let output = run(&plan, None);
+    assert!(output.ok() && !output.refused.is_empty() && output.refused_beyond > 0);
+}
+
+#[test]
+fn a_link_in_a_writable_directory_takes_no_grant_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let (work, secret) = (dir.path().join("work"), dir.path().join("secret"));
+    fs::create_dir_all(work.join("data")).unwrap();
+    fs::create_dir(&secret).unwrap();
+    fs::write(secret.join("file"), "secret").unwrap();
+    let plan = |script: &str| {
+        let plan = Plan::new(["sh", "-c", script]).cwd(&work);
+        plan.write(&work).read(work.join("data"))
+    };
+    let script = format!("mv data old && ln -s {} data", secret.display());
+    assert!(plan(&script).run().unwrap().ok());
+    for _ in 0..3 {
+        assert!(plan("cat data/file").run().is_err());
+    }
+    // The program itself is granted, too, by being named.
+    let tool = work.join("tool");
+    std::os::unix::fs::symlink(&secret, &tool).unwrap();
+    assert!(Plan::new([&tool]).write(&work).run().is_err());
+}
+
+#[test]
+fn old_kernels_have_a_null_device() {
+    for abi in [1, 2, 3] {
+        let plan = Plan::new(["sh", "-c", "echo x > /dev/null && echo y > file && echo z > file"]);
+        assert!(run(&plan, Some(abi)).ok(), "{abi}");
+    }
+}
