@@ -98,7 +98,7 @@ impl Channel {
     pub(crate) fn receive(&self, inbox: &mut Inbox) -> Result<Received, Errno> {
         if inbox.bytes.len() < MAX_INLINE {
             // Only as large as needed: most messages are small, and a guard receives one.
-            let wanted = self.next_length()?.min(MAX_INLINE);
+            let Some(wanted) = self.next_length()? else { return Ok(Received::Nothing) };
             if inbox.bytes.len() < wanted.max(1) {
                 inbox.bytes.resize(wanted.max(1), 0);
             }
@@ -127,6 +127,10 @@ impl Channel {
                         .extend(numbers.into_iter().map(|n| unsafe { OwnedFd::from_raw_fd(n) }));
                 }
             }
+            // A part of a message is none.
+            if received.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {
+                return Err(Errno::EMSGSIZE);
+            }
             received.bytes
         };
         inbox.len = length;
@@ -146,13 +150,17 @@ impl Channel {
 }
 
 impl Channel {
-    /// The length of the next packet; 0 if there is none or the other end is closed.
-    fn next_length(&self) -> Result<usize, Errno> {
+    /// The length of the next packet, 0 at the end. `None` if there is nothing yet.
+    fn next_length(&self) -> Result<Option<usize>, Errno> {
         let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;
-        match nix::sys::socket::recv(self.0.as_raw_fd(), &mut [], flags) {
-            Ok(length) => Ok(length),
-            Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNRESET) => Ok(0),
-            Err(errno) => Err(errno),
+        loop {
+            match nix::sys::socket::recv(self.0.as_raw_fd(), &mut [], flags) {
+                Ok(length) => return Ok(Some(length)),
+                Err(Errno::EAGAIN) => return Ok(None),
+                // Told once; the packets are behind it.
+                Err(Errno::EINTR | Errno::ECONNRESET) => {}
+                Err(errno) => return Err(errno),
+            }
         }
     }
 }
