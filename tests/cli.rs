@@ -416,7 +416,7 @@ fn python_runs_as_a_script() {
         .args(["run", "--write", ".", "a.py"])
         .output()
         .unwrap();
-    expect(&output, 125, "", "below the write grant");
+    expect(&output, 125, "", "grant writing to less");
 }
 
 #[test]
