@@ -199,11 +199,12 @@ fn deep() -> i32 {
 
 #[test]
 fn a_deep_tree_is_removed() {
+    // Such a tree counts as too large, if it is seen in time.
     let output = run(&plan("deep"), None);
-    assert!(output.ok());
+    assert!(output.ok() || output.status == Status::WorkspaceLimit);
     let text = output.stdout_text();
     let workspace = text.lines().find(|line| line.starts_with('/')).unwrap();
-    for _ in 0..100 {
+    for _ in 0..500 {
         if !Path::new(workspace).exists() {
             return;
         }
