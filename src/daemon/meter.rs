@@ -15,6 +15,7 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use super::orphans::children;
 use crate::sys::metadata::set_mode;
+use crate::sys::pidfd;
 use crate::wire::{FromMeter, Limit};
 
 /// How often a tree is measured.
@@ -119,6 +120,17 @@ impl Watch {
         self.in_workspace = count.bytes;
         let pause = (begun.elapsed() * WORKSPACE_SHARE).max(WORKSPACE_INTERVAL);
         self.workspace_due = Instant::now() + pause;
+    }
+}
+
+/// Kills every process below a guard. Their forks are held back meanwhile.
+pub(crate) fn kill_below(guard: i32) {
+    let found = Tree::below(guard).pids.into_iter();
+    let pinned: Vec<_> = found.filter_map(|pid| Some((pid, pidfd::open(pid).ok()?))).collect();
+    // A number that was another's when it was pinned is no longer below.
+    let still = Tree::below(guard).pids;
+    for (_, process) in pinned.iter().filter(|(pid, _)| still.contains(pid)) {
+        let _ = pidfd::kill(process.as_fd());
     }
 }
 

@@ -12,7 +12,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getpid};
 
 use super::base::Base;
-use super::meter::Watch;
+use super::meter::{self, Watch};
 use super::orphans;
 use crate::error::{LaunchError, Machine};
 use crate::guard::{self, Setup};
@@ -273,13 +273,15 @@ impl Server {
     fn hear_guard(&mut self, pid: i32) {
         let Some(guard) = self.guards.get_mut(&pid) else { return };
         match guard.meter.receive(&mut self.inbox) {
-            Ok(Received::Message) => {
-                if let Ok(ToMeter::Watch { memory, cpu, workspace }) = decode(self.inbox.message())
-                    && let Ok(dir) = open_workspace(&self.base, &guard.workspace)
-                {
-                    guard.watch = Some(Watch::new(memory, cpu, workspace, dir));
+            Ok(Received::Message) => match decode(self.inbox.message()) {
+                Ok(ToMeter::Watch { memory, cpu, workspace }) => {
+                    if let Ok(dir) = open_workspace(&self.base, &guard.workspace) {
+                        guard.watch = Some(Watch::new(memory, cpu, workspace, dir));
+                    }
                 }
-            }
+                Ok(ToMeter::Kill) => meter::kill_below(pid),
+                Err(_) => {}
+            },
             Ok(Received::Nothing) => {}
             // It has ended or is ending; SIGCHLD tells which.
             Ok(Received::Closed) | Err(_) => {

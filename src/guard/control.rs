@@ -32,6 +32,8 @@ use crate::wire::{Frame, FromMeter, Limit, Report, Status, ToMeter, Usage, decod
 const IDLE: Duration = Duration::from_secs(60);
 /// Runs shorter than this are not measured: the daemon need not wake up for them.
 const WATCH_AFTER: Duration = Duration::from_millis(10);
+/// What has been killed and is not gone is killed again.
+const KILL_AGAIN: Duration = Duration::from_millis(20);
 /// Bytes of a stream in one frame.
 const CHUNK: usize = 64 * 1024;
 
@@ -161,6 +163,9 @@ impl Control {
                 self.handle(source, events);
             }
             self.check_clock();
+            if self.killed {
+                self.kill_tree();
+            }
             if self.abandoned {
                 continue;
             }
@@ -220,7 +225,8 @@ impl Control {
     fn next_deadline(&self) -> Option<Instant> {
         let Some(started) = self.started else { return Some(Instant::now() + IDLE) };
         let watch = (!self.watched).then_some(started + WATCH_AFTER);
-        [watch, self.deadline()].into_iter().flatten().min()
+        let again = self.killed.then(|| Instant::now() + KILL_AGAIN);
+        [watch, again, self.deadline()].into_iter().flatten().min()
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -382,6 +388,12 @@ impl Control {
         if let Some(Target { context, .. }) = &self.target {
             context.closing.store(true, Ordering::Release);
             context.membership().kill_everything();
+            if context.scope.is_none()
+                && let Ok(bytes) = encode(&ToMeter::Kill)
+            {
+                // Programs that may not be read can't be told from strangers here.
+                let _ = self.meter.send(&bytes, &[], false);
+            }
         }
     }
 

@@ -272,3 +272,22 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod deep {
+    use super::*;
+
+    #[test]
+    fn trees_of_any_depth_are_emptied() {
+        let root = tempfile::tempdir().unwrap();
+        let base = nix::fcntl::open(root.path(), DIR, Mode::empty()).unwrap();
+        let w = Workspace::create(base.as_fd(), root.path(), "w").unwrap();
+        let mut dir = w.dir.try_clone().unwrap();
+        for _ in 0..900 {
+            mkdirat(&dir, "d", Mode::S_IRWXU).unwrap();
+            dir = openat(&dir, "d", DIR, Mode::empty()).unwrap();
+        }
+        remove(base.as_fd(), "w").unwrap();
+        assert!(!w.path.exists());
+    }
+}

@@ -32,3 +32,18 @@ pub(crate) fn get_fd(pidfd: BorrowedFd<'_>, number: RawFd) -> Result<OwnedFd, Er
     // SAFETY: the kernel made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
+
+/// `SIGKILL` to exactly that process.
+pub(crate) fn kill(pidfd: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: takes numbers and a null pointer only.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            libc::SIGKILL,
+            std::ptr::null::<libc::siginfo_t>(),
+            0u32,
+        )
+    })?;
+    Ok(())
+}

@@ -115,6 +115,8 @@ pub(crate) enum Limit {
 pub(crate) enum ToMeter {
     /// Measure this guard's tree from now on.
     Watch { memory: Option<u64>, cpu: Option<Duration>, workspace: Option<u64> },
+    /// Kill this guard's tree, which the guard can't find all of where signals aren't scoped.
+    Kill,
 }
 
 /// Daemon → guard.

@@ -10,7 +10,9 @@ static void attempt(void) {
         if (getrlimit(which, &limit) < 0) blocked("getrlimit");
         if (limit.rlim_max == RLIM_INFINITY || which == RLIMIT_NOFILE) continue;
         limit.rlim_max++;
-        if (setrlimit(which, &limit) == 0) worked("raised limit %d", which);
+        struct rlimit now;
+        if (setrlimit(which, &limit) == 0 && getrlimit(which, &now) == 0 && now.rlim_max == limit.rlim_max)
+            worked("raised limit %d", which);
     }
     errno = EPERM;
     blocked("setrlimit");
