@@ -1,13 +1,14 @@
 //! Programs that go about it the long way: each test runs a part of this binary in a sandbox (see
 //! [`part`]) and looks at what came of it.
 #![cfg(target_os = "linux")]
+// The parts that run inside speak on standard output and leave children on purpose.
+#![allow(clippy::print_stdout, clippy::zombie_processes, unused_must_use)]
 
 use std::ffi::c_int;
 use std::fs::Permissions;
 use std::io::Write as _;
 use std::mem::{size_of, zeroed};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::time::Duration;
 use std::{env, fs};
 
