@@ -1,7 +1,8 @@
 //! Python's values as the crate's, and the keyword arguments that every way of running shares.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::time::Duration;
 
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
@@ -42,6 +43,32 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Paths {
     fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         let one = is_text(&value) || value.hasattr(pyo3::intern!(value.py(), "__fspath__"))?;
         Ok(Self(if one { vec![value.extract::<Text>()?.0] } else { texts(&value)? }))
+    }
+}
+
+/// Paths to grant, or to work in. `.` and what begins with `./` mean the host's directory as it is
+/// now; any other relative path is left for the plan to refuse.
+pub(super) fn anchored(path: OsString) -> PyResult<OsString> {
+    let relative = match path.as_bytes() {
+        b"." => Path::new(""),
+        bytes => match bytes.strip_prefix(b"./") {
+            Some(rest) => Path::new(OsStr::from_bytes(rest)),
+            None => return Ok(path),
+        },
+    };
+    Ok(std::env::current_dir()?.join(relative).into_os_string())
+}
+
+/// One place, or an iterable of them: see [`anchored`].
+#[derive(Debug)]
+pub(super) struct Places(pub(super) Vec<OsString>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Places {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let paths = value.extract::<Paths>()?.0;
+        Ok(Self(paths.into_iter().map(anchored).collect::<PyResult<_>>()?))
     }
 }
 
@@ -220,9 +247,9 @@ impl Keywords {
 
     fn take(&mut self, name: &str, value: &Bound<'_, PyAny>, more: &[&str]) -> PyResult<bool> {
         match name {
-            "read" => self.read = value.extract::<Paths>()?.0,
-            "write" => self.write = value.extract::<Paths>()?.0,
-            "execute" => self.execute = value.extract::<Paths>()?.0,
+            "read" => self.read = value.extract::<Places>()?.0,
+            "write" => self.write = value.extract::<Places>()?.0,
+            "execute" => self.execute = value.extract::<Places>()?.0,
             "connect" => self.connect = value.extract::<Endpoints>()?.0,
             "bind" => self.bind = value.extract::<Endpoints>()?.0,
             "collect" => self.collect = value.extract::<Paths>()?.0,
@@ -233,7 +260,7 @@ impl Keywords {
             "files" => {
                 self.files = pairs::<Data>(value)?.into_iter().map(|(k, v)| (k, v.0)).collect();
             }
-            "cwd" => self.cwd = Some(value.extract::<Text>()?.0),
+            "cwd" => self.cwd = Some(anchored(value.extract::<Text>()?.0)?),
             "stdin" => self.stdin = Some(value.extract::<Input>()?.0),
             "limits" => self.limits = Some(value.cast::<Limits>()?.get().0.clone()),
             _ if !more.contains(&name) => return Ok(false),

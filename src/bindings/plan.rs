@@ -4,7 +4,9 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::convert::{Data, Endpoints, Input, Keywords, Paths, Seconds, Text, Words, apply};
+use super::convert::{
+    Data, Endpoints, Input, Keywords, Paths, Places, Seconds, Text, Words, anchored, apply,
+};
 use super::limits::Limits;
 use super::output::Output;
 use super::wait;
@@ -18,11 +20,12 @@ use crate::runtime::Runtime;
 /// the default Limits. A plan is checked when it is run.
 ///
 /// command: the program, then its arguments. A program without "/" is looked up in the plan's PATH.
-/// read, write, execute: one absolute path or several to grant, each with all below it.
+/// read, write, execute: one path or several to grant, each with all below it. Absolute, or "." and
+///     what begins with "./" for the directory this process is in now.
 /// connect, bind: "address:port" or several, such as "127.0.0.1:8080", "10.0.0.0/8:443", "*:443",
 ///     or "unix:/path".
 /// env: variables to set.
-/// cwd: the working directory, absolute. Default: the workspace.
+/// cwd: the working directory, absolute or "./…". Default: the workspace.
 /// files: what to write into the workspace before the start, by relative path.
 /// collect: paths of the workspace to bring back in Output.files.
 /// stdin: standard input, text being written as UTF-8, or PIPE. Default: empty.
@@ -56,21 +59,21 @@ impl Plan {
         self.with(|plan| plan.arg(word.0))
     }
 
-    /// Grants reading a file, or a directory and all below it. Absolute; one path or several.
+    /// Grants reading a file, or a directory and all below it. Absolute or "./…"; one path or several.
     #[pyo3(signature = (path, /))]
-    fn read(&self, path: Paths) -> Self {
+    fn read(&self, path: Places) -> Self {
         self.with_each(path.0, crate::Plan::read)
     }
 
-    /// Grants reading, executing and every change. Absolute; one path or several.
+    /// Grants reading, executing and every change. Absolute or "./…"; one path or several.
     #[pyo3(signature = (path, /))]
-    fn write(&self, path: Paths) -> Self {
+    fn write(&self, path: Places) -> Self {
         self.with_each(path.0, crate::Plan::write)
     }
 
-    /// Grants reading and executing. Absolute; one path or several.
+    /// Grants reading and executing. Absolute or "./…"; one path or several.
     #[pyo3(signature = (path, /))]
-    fn execute(&self, path: Paths) -> Self {
+    fn execute(&self, path: Places) -> Self {
         self.with_each(path.0, crate::Plan::execute)
     }
 
@@ -106,10 +109,11 @@ impl Plan {
         Ok(Self { plan, ..*self })
     }
 
-    /// The working directory, absolute. It must be granted to be listed.
+    /// The working directory, absolute or "./…". It must be granted to be listed.
     #[pyo3(signature = (path, /))]
-    fn cwd(&self, path: Text) -> Self {
-        self.with(|plan| plan.cwd(path.0))
+    fn cwd(&self, path: Text) -> PyResult<Self> {
+        let path = anchored(path.0)?;
+        Ok(self.with(|plan| plan.cwd(path)))
     }
 
     /// Writes a file into the workspace before the start. The path is relative to the workspace;

@@ -430,3 +430,16 @@ def test_doctor() -> None:
         assert entry.remedy is None or isinstance(entry.remedy, str)
         assert repr(entry).startswith("DoctorEntry(name=")
     assert "ok=True" in repr(doctor)
+
+
+def test_dotted_paths_mean_the_hosts_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "file").write_text("here")
+    output = Plan(["cat", "in/file"]).read("./in").cwd(".").run()
+    assert output.stdout == "here"
+    output = Plan(["sh", "-c", "echo new > made"], write=["."], cwd=".").run()
+    assert output.ok and (tmp_path / "made").read_text() == "new\n"
+    for path in ("in", "../x", ".."):
+        with pytest.raises(evalbox.PlanError):
+            Plan(["true"], read=path).run()
