@@ -299,7 +299,7 @@ os.kill(0, signal.SIGUSR1)
 assert len(caught) == 3, caught
 pid = os.fork()
 if pid == 0:
-    signal.alarm(1)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
     signal.pause()
 assert ended(pid) == -signal.SIGALRM
 print('good')

@@ -81,7 +81,12 @@ impl Watch {
             }
         }
         let files = if self.tmpfs { self.in_workspace } else { 0 };
-        let memory = tree.memory(self.memory.map(|limit| limit.saturating_sub(files)));
+        let limit = self.memory.map(|limit| limit.saturating_sub(files));
+        let mut memory = tree.memory(limit);
+        if limit.is_some_and(|limit| memory > limit) {
+            // Pages whose users end meanwhile are counted for one of them after the other.
+            memory = memory.min(Tree::below(guard).memory(limit));
+        }
         let used = memory.saturating_add(files);
         self.peak = self.peak.max(used);
         if self.memory.is_some_and(|limit| used > limit) {
@@ -169,8 +174,18 @@ impl Tree {
         }
         if limit.is_some_and(|limit| most > limit) {
             let used = |(place, all): &(String, u64)| {
-                // A program that may not be inspected counts in full.
-                proportional(place).unwrap_or(*all) + page_tables(place)
+                let memory = match proportional(place) {
+                    Ok(memory) => memory,
+                    // It has ended meanwhile.
+                    Err(error)
+                        if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) =>
+                    {
+                        0
+                    }
+                    // A program that may not be inspected counts in full.
+                    Err(_) => *all,
+                };
+                memory + page_tables(place)
             };
             processes.iter().map(used).sum()
         } else {
@@ -224,10 +239,10 @@ fn sizes(pid: i32) -> Option<(String, [u64; 3])> {
 }
 
 /// `Pss_Anon + Pss_Shmem + SwapPss` of `smaps_rollup`: each page divided by its users.
-fn proportional(place: &str) -> Option<u64> {
-    let rollup = fs::read_to_string(format!("{place}/smaps_rollup")).ok()?;
+fn proportional(place: &str) -> std::io::Result<u64> {
+    let rollup = fs::read_to_string(format!("{place}/smaps_rollup"))?;
     let field = |name: &str| kib(&rollup, name);
-    Some((field("Pss_Anon:") + field("Pss_Shmem:") + field("SwapPss:")) * 1_024)
+    Ok((field("Pss_Anon:") + field("Pss_Shmem:") + field("SwapPss:")) * 1_024)
 }
 
 /// Page tables are memory too, and reading untouched memory takes one per 2 MiB and nothing else.
