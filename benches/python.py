@@ -39,7 +39,9 @@ measure("an interpreter that imports evalbox", lambda: start("import evalbox"), 
 measure("subprocess.run(['/bin/true'])", lambda: subprocess.run(["/bin/true"], check=True))
 measure("evalbox.Plan(['/bin/true']).run()", evalbox.Plan(["/bin/true"]).run)
 bare = [SYSTEM_PYTHON, "-c", "print(1)"]
-measure("subprocess.run([python3, -c, print(1)])", lambda: subprocess.run(bare, capture_output=True))
+measure(
+    "subprocess.run([python3, -c, print(1)])", lambda: subprocess.run(bare, capture_output=True)
+)
 measure("evalbox.Plan([python3, -c, print(1)]).run()", evalbox.Plan(bare).run)
 measure(
     "evalbox.run('1 + 1', interpreter=python3)",

@@ -104,7 +104,7 @@ fn on_a_kernel_where_launch_fails(call: &str) -> String {
 }
 
 #[test]
-fn without_openat2_or_close_range_nothing_is_let_through() {
+fn without_close_range_nothing_is_let_through() {
     let text = on_a_kernel_where("close_range", vec![], errno(libc::ENOSYS), "any");
     assert!(text.contains("<refused>"), "{text}");
 }
