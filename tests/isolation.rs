@@ -187,7 +187,7 @@ fn devices_that_do_no_harm_are_there() {
     ";
     let output = sh(script).run().unwrap();
     let text: Vec<_> = output.stdout_text().lines().map(|line| line.trim().to_owned()).collect();
-    assert_eq!(text[..3], ["00 00 00 00", "8", "full"], "{output:?}");
+    assert_eq!(text.get(..3).unwrap_or(&text), ["00 00 00 00", "8", "full"], "{output:?}");
     for device in ["/dev/mem", "/dev/kmsg", "/dev/tty", "/dev/ptmx", "/dev/shm/x"] {
         let output = sh(&format!("exec 2>&1; : < {device} || : > {device} && echo succeeded"))
             .run()

@@ -106,6 +106,10 @@ pub(crate) enum Call {
     OwnSetting {
         pid: i32,
     },
+    /// A handler for SIGCHLD, at this address.
+    ChildHandler {
+        action: u64,
+    },
 }
 
 /// Reads a call. `None`: the table handed over a call that this module does not know.
@@ -173,6 +177,7 @@ pub(crate) fn decode(
             Call::SignalThread { tgid: Some(a as i32), tid: b as i32 }
         }
         "pidfd_send_signal" => Call::SignalPidfd,
+        "rt_sigaction" => Call::ChildHandler { action: b },
         "prlimit64" | "sched_setaffinity" | "sched_setparam" => Call::OwnSetting { pid: a as i32 },
         _ => return Ok(None),
     };

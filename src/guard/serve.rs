@@ -105,6 +105,7 @@ fn perform(context: &Arc<Context>, lanes: &Lanes, call: &Notification) -> Result
         Call::SignalProcess { pid } => signals::to_process(context, pid),
         Call::SignalThread { tgid, tid } => signals::to_thread(context, tgid, tid),
         Call::SignalPidfd => signals::to_pidfd(),
+        Call::ChildHandler { action } => Ok(signals::restart_calls(call.tid, action)),
         Call::OwnSetting { pid } => own_setting(context, call, pid),
     }
 }

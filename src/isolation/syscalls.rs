@@ -484,7 +484,7 @@ const TABLE: &[Syscall] = table! {
     setsid 112 157 Allow, "the run is ended by its domain, not by its session";
 
     // Signals.
-    rt_sigaction 13 134 Allow, "own signals";
+    rt_sigaction 13 134 Rules(rt_sigaction), "its own; the guard makes SIGCHLD handlers restart calls, see there";
     rt_sigprocmask 14 135 Allow, "own signals";
     rt_sigreturn 15 139 Allow, "own signals";
     rt_sigpending 127 136 Allow, "own signals";
@@ -1041,6 +1041,15 @@ fn prlimit64(profile: &Profile, arch: Arch) -> SyscallRules<Outcome> {
     let sets = Condition::qword(2, SeccompCmpOp::Ne, 0);
     rules.rules.insert(0, when([is(1, RLIMIT_CORE), sets], quiet(0)));
     rules
+}
+
+/// A call that waits for the guard to take it up is interrupted by a handled signal, and without
+/// `SA_RESTART` fails with EINTR. No program expects that of `fork`, and SIGCHLD comes just when
+/// programs fork.
+fn rt_sigaction(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
+    const SIGCHLD: u32 = 17;
+    let installs = [is(0, SIGCHLD), Condition::qword(1, SeccompCmpOp::Ne, 0)];
+    decide([when(installs, GUARD)], ALLOW)
 }
 
 fn sched_setscheduler(_: &Profile, _: Arch) -> SyscallRules<Outcome> {

@@ -1,7 +1,7 @@
 //! Reading a target's memory (`process_vm_readv(2)`).
 
 use nix::errno::Errno;
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
 use std::io::IoSliceMut;
 
@@ -42,6 +42,14 @@ impl Memory {
             at = at.checked_add(read as u64).ok_or(Errno::EFAULT)?;
         }
         Err(Errno::ENAMETOOLONG)
+    }
+
+    /// Writes, where the target itself could.
+    pub(crate) fn write(&self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
+        let remote = [RemoteIoVec { base, len: bytes.len() }];
+        let local = [std::io::IoSlice::new(bytes)];
+        process_vm_writev(Pid::from_raw(self.0), &local, &remote).map(drop)
     }
 
     fn some(&self, address: u64, buffer: &mut [u8]) -> Result<usize, Errno> {

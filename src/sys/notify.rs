@@ -51,6 +51,8 @@ pub(crate) struct Notification {
 pub(crate) enum ContinueProof {
     /// What was decided on stands in registers, which no other thread can change.
     RegistersOnly,
+    /// Nothing was decided: the kernel may do whatever the arguments say by then.
+    NothingDecided,
 }
 
 /// The supervisor's end of a filter.
