@@ -45,6 +45,8 @@ pub(crate) struct Daemon {
 #[derive(Debug)]
 struct Ready {
     channels: Vec<Channel>,
+    /// Runs that have ended. After the first one sandbox is made ready: there may be no second.
+    runs: usize,
     used: Instant,
 }
 
@@ -155,11 +157,12 @@ impl Daemon {
         let mut pool = lock(&self.pool);
         if !pool.contains_key(confinement) {
             make_room(&mut pool);
-            let kind = Ready { channels: Vec::new(), used: Instant::now() };
+            let kind = Ready { channels: Vec::new(), runs: 0, used: Instant::now() };
             pool.insert(Arc::clone(confinement), kind);
         }
         let Some(kind) = pool.get_mut(confinement) else { return };
-        while kind.channels.len() < SPARES {
+        kind.runs = kind.runs.saturating_add(1);
+        while kind.channels.len() < kind.runs.min(SPARES) {
             // Ready sandboxes are a convenience: without them the next run takes a little longer.
             let Ok(channel) = self.arm(confinement) else { return };
             kind.channels.insert(0, channel);

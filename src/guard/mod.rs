@@ -66,11 +66,14 @@ pub(crate) struct Setup {
 /// Becomes a sandbox's guard. The process is a fresh fork of the daemon: one thread, no
 /// capabilities, all signals blocked, descriptors 3 to 5 free for the target's streams.
 pub(crate) fn run(setup: Setup) -> ! {
-    let host = setup.host.as_fd().try_clone_to_owned();
-    let code = match arm(setup) {
-        Ok(control) => control.run(),
+    let Ok(host) = setup.host.as_fd().try_clone_to_owned() else { exit_now(1) };
+    let code = match arm(setup, &host) {
+        Ok(control) => {
+            drop(host);
+            control.run()
+        }
         Err(error) => {
-            if let (Ok(host), Ok(frame)) = (host, Frame::Failed(Box::new(error)).write()) {
+            if let Ok(frame) = Frame::Failed(Box::new(error)).write() {
                 // The host may be gone; then nobody asks.
                 let _ = Channel::from_fd(host).send(&frame, &[], false);
             }
@@ -82,7 +85,9 @@ pub(crate) fn run(setup: Setup) -> ! {
 
 /// Everything up to the target's birth. The order is fixed: each step relies on those before it,
 /// and any that fails ends the sandbox.
-fn arm(setup: Setup) -> Result<Control, LaunchError> {
+///
+/// `last_words`: where a failure is told, kept open until there can be none.
+fn arm(setup: Setup, last_words: &OwnedFd) -> Result<Control, LaunchError> {
     let Setup {
         host,
         meter,
@@ -98,7 +103,7 @@ fn arm(setup: Setup) -> Result<Control, LaunchError> {
     become_subreaper().map_err(resources("PR_SET_CHILD_SUBREAPER"))?;
     nix::unistd::chdir("/").map_err(resources("chdir"))?;
     let ruleset = landlock::build(&confinement, system, kernel.landlock, workspace.dir.as_fd())?;
-    let mut keep: Vec<_> = [&host_pidfd, &workspace.dir, &ruleset.fd]
+    let mut keep: Vec<_> = [last_words, &host_pidfd, &workspace.dir, &ruleset.fd]
         .into_iter()
         .chain(&ruleset.pinned)
         .chain(ruleset.writable.iter().map(|root| &root.handle))

@@ -27,7 +27,6 @@ pub(crate) fn prepare(
     let program = words.first().map(Vec::as_slice).unwrap_or_default();
     let file = find(program, path, launch.cwd.as_deref(), workspace)?;
     let cwd = launch.cwd.clone().unwrap_or_else(|| workspace.as_os_str().as_bytes().to_vec());
-    check_directory(&cwd)?;
     Ok(Exec::leak(c(file)?, all(words)?, all(env)?, c(cwd)?, terminal))
 }
 
@@ -65,20 +64,16 @@ fn find(
     if program.contains(&b'/') {
         let base = cwd.map_or(workspace, |cwd| Path::new(OsStr::from_bytes(cwd)));
         let file = base.join(OsStr::from_bytes(program));
-        return match stat(&file) {
-            Err(errno) => Err(LaunchError::Exec { path: escape(program), errno: errno as i32 }),
-            Ok(_) => runnable(&file).map(|()| file.into_os_string().as_bytes().to_vec()),
-        };
+        // What is wrong with it is found out if the exec fails: most don't.
+        return Ok(file.into_os_string().into_encoded_bytes());
     }
     let mut refused = None;
     // A relative directory in PATH would mean the workspace, where the program writes.
     for dir in path.split(|b| *b == b':').filter(|dir| dir.first() == Some(&b'/')) {
         let file = Path::new(OsStr::from_bytes(dir)).join(OsStr::from_bytes(program));
-        if stat(&file).is_err() {
-            continue;
-        }
         match runnable(&file) {
-            Ok(()) => return Ok(file.into_os_string().as_bytes().to_vec()),
+            Ok(()) => return Ok(file.into_os_string().into_encoded_bytes()),
+            Err(LaunchError::Exec { .. }) => {}
             Err(error) => refused = refused.or(Some(error)),
         }
     }
@@ -95,7 +90,13 @@ fn runnable(file: &Path) -> Result<(), LaunchError> {
             reason: reason.into(),
         })
     };
-    let kind = stat(file).map_or(0, |s| s.st_mode) & SFlag::S_IFMT.bits();
+    let kind = match stat(file) {
+        Ok(stat) => stat.st_mode & SFlag::S_IFMT.bits(),
+        Err(errno) => {
+            let path = escape(file.as_os_str().as_bytes());
+            return Err(LaunchError::Exec { path, errno: errno as i32 });
+        }
+    };
     if kind == SFlag::S_IFDIR.bits() {
         return no("it is a directory");
     }
@@ -106,18 +107,6 @@ fn runnable(file: &Path) -> Result<(), LaunchError> {
         return no("it has no execute permission (chmod +x)");
     }
     Ok(())
-}
-
-fn check_directory(cwd: &[u8]) -> Result<(), LaunchError> {
-    let wrong = |errno: Errno| {
-        LaunchError::Plan(crate::error::PlanError::Path {
-            field: "cwd".into(),
-            path: escape(cwd),
-            errno: errno as i32,
-        })
-    };
-    let kind = stat(OsStr::from_bytes(cwd)).map_err(wrong)?.st_mode & SFlag::S_IFMT.bits();
-    if kind == SFlag::S_IFDIR.bits() { Ok(()) } else { Err(wrong(Errno::ENOTDIR)) }
 }
 
 /// What a failed step of the target means to whoever wrote the plan.
@@ -149,6 +138,9 @@ pub(crate) fn explain(step: u32, errno: i32, exec: Option<&Exec>) -> LaunchError
 fn exec_error(file: &[u8], errno: Errno) -> LaunchError {
     let not =
         |reason: String| LaunchError::NotExecutable { path: escape(file), reason: reason.into() };
+    if let Err(error) = runnable(Path::new(OsStr::from_bytes(file))) {
+        return error;
+    }
     match errno {
         Errno::ENOEXEC => not("it is neither a program nor a script: a script begins with a line \
              like #!/bin/sh, and a program must be built for this machine"
