@@ -151,6 +151,15 @@ pub(crate) fn named(pids: &[i32], name: &str) -> Vec<i32> {
     pids.iter().copied().filter(|pid| name_of(*pid) == name).collect()
 }
 
+/// The daemons with this mark.
+pub(crate) fn daemons(mark: impl AsRef<OsStr>) -> Vec<i32> {
+    let mut found = named(&bearing(mark), "evalbox-daemon");
+    // A guard has that name too until it gives itself its own.
+    let all = found.clone();
+    found.retain(|pid| !all.contains(&parent_of(*pid)));
+    found
+}
+
 /// State and parent, from `/proc/pid/stat`.
 pub(crate) fn state_of(pid: i32) -> Option<(char, i32)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -313,7 +322,7 @@ impl Host {
     /// Its daemon.
     #[track_caller]
     pub(crate) fn daemon(&self) -> i32 {
-        let found = named(&bearing(&self.tmp), "evalbox-daemon");
+        let found = daemons(&self.tmp);
         assert_eq!(found.len(), 1, "one daemon: {found:?}");
         found[0]
     }
