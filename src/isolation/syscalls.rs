@@ -210,8 +210,6 @@ const EAFNOSUPPORT: u16 = 97;
 mod abi {
     /// `truncate`, and `open` with `O_TRUNC`.
     pub(super) const TRUNCATE: u32 = 3;
-    /// TCP `bind` and `connect`.
-    pub(super) const TCP: u32 = 4;
     /// Signals to processes outside.
     pub(super) const SIGNALS: u32 = 6;
 }
@@ -591,7 +589,7 @@ const TABLE: &[Syscall] = table! {
     socket 41 198 Rules(socket), "unix streams; TCP and UDP as granted; nothing else, since Landlock bounds nothing else";
     socketpair 53 199 Rules(socketpair), "streams; a datagram socket could send to any unix socket";
     connect 42 203 Guard, "Landlock doesn't bound unix paths, nor hosts";
-    bind 49 200 Rules(bind), "unix paths and TCP ports are Landlock's, UDP's the guard's";
+    bind 49 200 Guard, "Landlock bounds paths and ports, not addresses; and the guard learns which sockets are the sandbox's own";
     listen 50 201 Rules(listen), "an unbound TCP socket would take a port past Landlock";
     accept 43 202 Allow, "a socket it listens on";
     accept4 288 242 Allow, "a socket it listens on";
@@ -1119,11 +1117,6 @@ fn socket(profile: &Profile, _: Arch) -> SyscallRules<Outcome> {
 
 fn socketpair(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
     decide([unix_stream()], refuse(EPROTONOSUPPORT))
-}
-
-fn bind(profile: &Profile, _: Arch) -> SyscallRules<Outcome> {
-    let unbounded = profile.udp || (profile.tcp && profile.landlock_abi < abi::TCP);
-    SyscallRules::plain(if unbounded { GUARD } else { ALLOW })
 }
 
 fn listen(profile: &Profile, _: Arch) -> SyscallRules<Outcome> {

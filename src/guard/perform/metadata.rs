@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
+use nix::sys::stat::{SFlag, fstat};
 
 use super::Answer;
 use crate::guard::context::{Context, Refusal};
@@ -42,7 +43,11 @@ pub(crate) fn perform(
             let target = format!("mode {mode:o} of {}", escape(&resolved(handle)?));
             return Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None });
         }
-        Change::Mode(mode) => metadata::set_mode(handle, mode & 0o1777)?,
+        Change::Mode(mode) => {
+            // On a socket it is the guard's own mark, see `net`.
+            let is_socket = fstat(handle)?.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFSOCK.bits();
+            metadata::set_mode(handle, mode & if is_socket { 0o777 } else { 0o1777 })?;
+        }
         Change::Owner { user, group } => metadata::set_owner(handle, user, group)?,
         Change::Times(times) => metadata::set_times(handle, times)?,
         Change::SetXattr { name, value, flags } => {
