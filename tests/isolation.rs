@@ -974,6 +974,51 @@ print('good')
 }
 
 #[test]
+fn abstract_names_are_nobodys_to_take() {
+    abstract_names();
+}
+
+fn abstract_names() {
+    let script = "
+import asyncio, os, socket
+s = socket.socket(socket.AF_UNIX)
+for name in '\\0x11', '\\0', b'\\0' * 100:
+    try:
+        s.bind(name)
+        print('bound')
+    except PermissionError:
+        pass
+# One of the kernel's choice.
+s.bind('')
+name = s.getsockname()
+assert len(name) == 6 and name[0] == 0, name
+s.listen()
+c = socket.socket(socket.AF_UNIX)
+c.connect(name)
+s.accept()[0].sendall(b'hello')
+assert c.recv(9) == b'hello'
+async def main():
+    async def serve(reader, writer):
+        writer.write((await reader.readline()).upper())
+        writer.close()
+    server = await asyncio.start_unix_server(serve, 'aio.sock')
+    for _ in range(50):
+        reader, writer = await asyncio.open_unix_connection(os.path.abspath('aio.sock'))
+        writer.write(b'hello\\n')
+        assert await reader.read() == b'HELLO\\n'
+        writer.close()
+    server.close()
+asyncio.run(main())
+print('good')
+";
+    let Some(plan) = python(script) else { return };
+    let output = plan.run().unwrap();
+    assert_eq!(lines(&output), ["good"]);
+    let refused = |r: &evalbox::Refused| r.syscall == "bind" && r.target.contains("x11");
+    assert!(output.refused.iter().any(refused), "{output:?}");
+}
+
+#[test]
 fn many_slow_connections_hold_nothing_up() {
     // Nobody accepts: beyond the backlog, connecting waits.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -1036,6 +1081,7 @@ fn docker() {
         ("granted unix socket", granted_unix_socket),
         ("unix sockets inside", unix_inside),
         ("unix sockets in a granted directory", unix_in_a_granted_directory),
+        ("abstract names", abstract_names),
     ] {
         println!("    {name}");
         what();

@@ -589,7 +589,7 @@ const TABLE: &[Syscall] = table! {
     socket 41 198 Rules(socket), "unix streams; TCP and UDP as granted; nothing else, since Landlock bounds nothing else";
     socketpair 53 199 Rules(socketpair), "streams; a datagram socket could send to any unix socket";
     connect 42 203 Guard, "Landlock doesn't bound unix paths, nor hosts";
-    bind 49 200 Guard, "Landlock bounds paths and ports, not addresses; and the guard learns which sockets are the sandbox's own";
+    bind 49 200 Guard, "Landlock bounds paths and ports, not addresses or abstract names; and the guard learns which sockets are the sandbox's own";
     listen 50 201 Rules(listen), "an unbound TCP socket would take a port past Landlock";
     accept 43 202 Allow, "a socket it listens on";
     accept4 288 242 Allow, "a socket it listens on";

@@ -366,6 +366,12 @@ pub(crate) fn bind(
             let endpoint = std::net::SocketAddr::new(ip.to_canonical(), port).to_string();
             return Err(denied(Errno::EACCES, endpoint.clone(), format!("bind(\"{endpoint}\")")));
         }
+        // Programs outside trust abstract names, which anybody may take. A name of the kernel's
+        // choice, for an address without one, is none that anybody knows.
+        Address::UnixAbstract(name) if unix => {
+            let target = format!("abstract unix socket {}", escape(name));
+            return Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None });
+        }
         Address::UnixPath(path) if unix => {
             bind_path(context, call, view, &socket, address, path)?;
             return Ok(Answer::Value(0));
