@@ -77,7 +77,8 @@ impl Membership<'_> {
         self.processes()?.into_iter().find(is_in).ok_or(Errno::ESRCH)
     }
 
-    /// Whether two threads are of one process. Thread ids of a live process stay its own.
+    /// Whether two threads are of one process at the moment: a thread may end, and its number
+    /// become another's.
     pub(crate) fn share_process(&self, tid: i32, other: i32) -> bool {
         let path = format!("{tid}/task/{other}");
         fstatat(self.procfs, path.as_str(), nix::fcntl::AtFlags::empty()).is_ok()

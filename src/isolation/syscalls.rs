@@ -535,7 +535,7 @@ const TABLE: &[Syscall] = table! {
     sched_get_priority_max 146 125 Allow, "information";
     sched_get_priority_min 147 126 Allow, "information";
     sched_rr_get_interval 148 127 Allow, "information";
-    sched_setaffinity 203 122 Rules(own_pid), "its own only; Landlock doesn't keep other processes out";
+    sched_setaffinity 203 122 Rules(own_pid), "its own threads only; Landlock doesn't keep other processes out";
     sched_setparam 142 118 Rules(own_pid), "its own only; Landlock doesn't keep other processes out";
     sched_setscheduler 144 119 Rules(sched_setscheduler), "its own only; an idle one would keep the guard waiting, so that is pretended";
     sched_setattr 314 274 Refuse(EPERM), "its policy is behind a pointer";
