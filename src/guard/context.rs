@@ -32,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) kernel: Kernel,
     /// `/proc`, opened for listing before the guard confined itself.
     pub(crate) procfs: OwnedFd,
+    /// Held while `procfs` is listed.
+    pub(crate) listing: Mutex<()>,
     pub(crate) writable: Vec<WritableRoot>,
     pub(crate) network: Network,
     pub(crate) tasks: Tasks,

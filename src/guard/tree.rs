@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::dir::Dir;
@@ -21,6 +22,8 @@ const IN_FLIGHT: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Membership<'a> {
     pub(crate) procfs: BorrowedFd<'a>,
+    /// Held while `procfs` is listed.
+    pub(crate) listing: &'a Mutex<()>,
     pub(crate) scope: Option<SignalScope>,
     pub(crate) guard: i32,
 }
@@ -52,6 +55,9 @@ impl Membership<'_> {
 
     /// Every process of the sandbox.
     pub(crate) fn processes(&self) -> Result<Vec<i32>, Errno> {
+        // Duplicates of a descriptor share its place in the listing: another thread that starts
+        // over would have this one miss processes. A new one can't be opened in the guard's domain.
+        let _alone = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         lseek(self.procfs, 0, Whence::SeekSet)?;
         let list = self.procfs.try_clone_to_owned().map_err(|_| Errno::EMFILE)?;
         let mut list = Dir::from_fd(list)?;
@@ -111,7 +117,7 @@ pub(crate) struct Tasks {
     /// Never too low: everything let go since the last count, and what that count found.
     now: AtomicU32,
     started: AtomicU32,
-    recent: std::sync::Mutex<Vec<(i32, Instant)>>,
+    recent: Mutex<Vec<(i32, Instant)>>,
 }
 
 impl Tasks {
@@ -120,7 +126,7 @@ impl Tasks {
             limit,
             now: AtomicU32::new(1),
             started: AtomicU32::new(1),
-            recent: std::sync::Mutex::new(Vec::new()),
+            recent: Mutex::new(Vec::new()),
         }
     }
 
@@ -135,7 +141,7 @@ impl Tasks {
             self.started.fetch_add(1, Ordering::Relaxed);
             return true;
         };
-        let mut recent = self.recent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = Instant::now();
         // A task has one call in flight, so its earlier fork has happened.
         recent.retain(|(tid, at)| *tid != caller && begun.duration_since(*at) < IN_FLIGHT);
@@ -157,6 +163,42 @@ impl Tasks {
 impl super::context::Context {
     /// Who belongs to this guard.
     pub(crate) fn membership(&self) -> Membership<'_> {
-        Membership { procfs: self.procfs.as_fd(), scope: self.scope, guard: self.guard }
+        Membership {
+            procfs: self.procfs.as_fd(),
+            listing: &self.listing,
+            scope: self.scope,
+            guard: self.guard,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn listings_do_not_disturb_each_other() {
+        let procfs = File::open("/proc").unwrap();
+        let listing = Mutex::new(());
+        let membership =
+            Membership { procfs: procfs.as_fd(), listing: &listing, scope: None, guard: 0 };
+        // Of the user running this, and alive throughout.
+        let me = std::process::id() as i32;
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    assert!(membership.processes().unwrap().contains(&me));
+                }
+            });
+            for _ in 0..300 {
+                let found = membership.processes().unwrap();
+                assert_eq!(found.iter().filter(|pid| **pid == me).count(), 1);
+            }
+            done.store(true, Ordering::Relaxed);
+            other.join().unwrap();
+        });
     }
 }
