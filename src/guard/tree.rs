@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::readlinkat;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::kill;
 use nix::sys::stat::fstatat;
 use nix::unistd::{Pid, Whence, lseek};
 
+use crate::sys::pidfd;
 use crate::sys::process::{SignalScope, kill_all};
 
 /// A fork that was let go may not have happened yet when tasks are counted.
@@ -90,6 +91,13 @@ impl Membership<'_> {
         fstatat(self.procfs, path.as_str(), nix::fcntl::AtFlags::empty()).is_ok()
     }
 
+    /// Kills one process of the sandbox, and no other that has got its number since.
+    fn kill(&self, pid: i32) -> Result<(), Errno> {
+        let pinned = pidfd::open(pid)?;
+        // If what has the number now is the sandbox's, then what is pinned is that, or has ended.
+        if self.has(pid) { pidfd::kill(pinned.as_fd()) } else { Err(Errno::ESRCH) }
+    }
+
     /// Kills everything in the sandbox. Without a signal scope, forks must be held back meanwhile.
     pub(crate) fn kill_everything(&self) {
         if let Some(scope) = self.scope {
@@ -101,8 +109,7 @@ impl Membership<'_> {
         // next. Forks wait for an answer that doesn't come, so the rounds come to an end.
         for _ in 0..64 {
             let Ok(alive) = self.processes() else { return };
-            let killed =
-                alive.iter().filter(|pid| kill(Pid::from_raw(**pid), Signal::SIGKILL).is_ok());
+            let killed = alive.iter().filter(|pid| self.kill(**pid).is_ok());
             if killed.count() == 0 {
                 return;
             }
