@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::sys::stat::{SFlag, fstat};
 
 use super::Answer;
-use crate::guard::context::{Context, Refusal};
+use crate::guard::context::{Context, Refusal, grant};
 use crate::guard::decode::{Change, Target};
 use crate::guard::resolve::{View, is_writable};
 use crate::isolation::landlock::resolved;
@@ -34,7 +34,7 @@ pub(crate) fn perform(
     if !is_writable(&context.writable, handle.as_fd())? {
         let path = resolved(handle.as_fd())?;
         // Not a file of any directory (a pipe, a socket): there is nothing to grant.
-        let grant = path.starts_with(b"/").then(|| format!("write({})", escape(&path)));
+        let grant = path.starts_with(b"/").then(|| grant("write", &path)).flatten();
         return Err(Refusal::Denied { errno: Errno::EACCES, target: escape(&path), grant });
     }
     let handle = handle.as_fd();

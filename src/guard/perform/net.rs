@@ -16,7 +16,7 @@ use nix::sys::socket::{SockaddrStorage, getpeername};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
 
 use super::Answer;
-use crate::guard::context::{Context, Refusal};
+use crate::guard::context::{Context, Refusal, grant};
 use crate::guard::decode::Target;
 use crate::guard::lane::Lanes;
 use crate::guard::resolve::{View, same};
@@ -346,8 +346,8 @@ fn unix_socket(context: &Context, view: View<'_>, path: Vec<u8>) -> Result<Owned
         return Ok(handle);
     }
     let path = resolved(handle.as_fd())?;
-    let shown = String::from_utf8_lossy(&path).into_owned();
-    Err(denied(Errno::EACCES, escape(&path), format!("connect(\"unix:{shown}\")")))
+    let grant = grant("connect", &[b"unix:", path.as_slice()].concat());
+    Err(Refusal::Denied { errno: Errno::EACCES, target: escape(&path), grant })
 }
 
 pub(crate) fn bind(
