@@ -218,7 +218,7 @@ fn readme(payloads: &[Payload]) -> String {
          | key | what |\n|---|---|\n\
          | `out` | directory outside every grant: `secret.txt`, `victim.txt`, `victim_dir/`, `prog`, `stream.sock`, `dgram.sock` |\n\
          | `ro` | directory that may be read: `file.txt`, `prog`, and for root `foreign.txt`, closed to it but for capabilities |\n\
-         | `ws` | directory that may be written, also the working directory |\n\
+         | `ws` | directory that may be written, also the working directory: `host.sock`, which is the host's |\n\
          | `tcp`, `tcp2`, `mptcp`, `udp` | ports of echo servers on the loopback interface |\n\
          | `unix`, `dgram` | unix sockets in `out` |\n\
          | `abstract` | name of an abstract unix socket |\n\
@@ -742,7 +742,8 @@ impl Fixture {
             chown(at("ro/foreign.txt"), Some(FOREIGN_USER), Some(FOREIGN_USER)).unwrap();
         }
 
-        let servers = Servers::start(&at("out"), dir.path().file_name().unwrap().to_str().unwrap());
+        let unique = dir.path().file_name().unwrap().to_str().unwrap();
+        let servers = Servers::start(&at("out"), &at("ws"), unique);
         let victim = Victim::start(&at("out"));
         let mut arguments: Vec<OsString> = Vec::new();
         for name in ["out", "ro", "ws"] {
@@ -979,7 +980,7 @@ struct Server {
 }
 
 impl Servers {
-    fn start(dir: &Path, unique: &str) -> Servers {
+    fn start(dir: &Path, writable: &Path, unique: &str) -> Servers {
         let mut arguments = Vec::new();
         let mut list = Vec::new();
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -1004,6 +1005,9 @@ impl Servers {
             listens: true,
         });
         arguments.push(format!("unix={}", path.display()));
+        let path = writable.join("host.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        list.push(Server { name: "host.sock", fd: listener.into(), listens: true });
         let path = dir.join("dgram.sock");
         list.push(Server {
             name: "dgram",

@@ -26,6 +26,7 @@ fn part() {
         Ok("deep") => deep(),
         Ok("many_refused") => many_refused(),
         Ok("unreadable") => unreadable(),
+        Ok("own_threads") => own_threads(),
         _ => return,
     };
     std::process::exit(code)
@@ -273,7 +274,7 @@ fn unreadable() -> i32 {
     fs::set_permissions("copy", Permissions::from_mode(0o111)).unwrap();
     let mut again = std::process::Command::new("./copy");
     again.args(["part", "--exact"]).spawn().unwrap();
-    std::os::unix::process::CommandExt::exec(again.args(["--nocapture"]));
+    let _ = std::os::unix::process::CommandExt::exec(again.args(["--nocapture"]));
     1
 }
 
@@ -284,5 +285,70 @@ fn unreadable_programs_end_in_time() {
         let output = run(&plan("unreadable").timeout(Duration::from_millis(700)), abi);
         assert_eq!(output.status, Status::TimedOut, "{abi:?}");
         assert!(begun.elapsed() < Duration::from_secs(5), "{abi:?}");
+    }
+}
+
+/// Settings of the caller's own threads, under their numbers.
+fn own_threads() -> i32 {
+    // SAFETY: numbers only.
+    let own = || unsafe { libc::syscall(libc::SYS_gettid) } as i32;
+    // SAFETY: numbers only.
+    let process = unsafe { libc::getpid() };
+    assert_ne!(own(), process, "tests have threads of their own");
+    // SAFETY: all pointers lead to what is said.
+    let limit = |pid: i32| unsafe {
+        let mut limit: libc::rlimit64 = zeroed();
+        let null = std::ptr::null_mut::<libc::rlimit64>();
+        let read = libc::prlimit64(0, libc::RLIMIT_NOFILE, std::ptr::null(), &mut limit) == 0;
+        limit.rlim_cur -= 1;
+        let set = libc::syscall(libc::SYS_prlimit64, pid, libc::RLIMIT_NOFILE, &limit, null) == 0;
+        let wanted = limit.rlim_cur;
+        libc::prlimit64(0, libc::RLIMIT_NOFILE, std::ptr::null(), &mut limit);
+        read && set && limit.rlim_cur == wanted
+    };
+    assert!(limit(process) && limit(own()));
+    let (tell, told) = std::sync::mpsc::channel();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let sibling = std::thread::spawn(move || {
+        tell.send(own()).unwrap();
+        wait.recv().unwrap();
+        // SAFETY: writes one mask.
+        unsafe {
+            let mut mask: libc::cpu_set_t = zeroed();
+            libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut mask);
+            libc::CPU_COUNT(&mask)
+        }
+    });
+    let other = told.recv().unwrap();
+    assert!(!limit(other));
+    // SAFETY: masks of the size that is said.
+    let narrow = |tid| unsafe {
+        let mut mask: libc::cpu_set_t = zeroed();
+        libc::sched_getaffinity(tid, size_of::<libc::cpu_set_t>(), &mut mask);
+        let first = (0..1_024).find(|cpu| libc::CPU_ISSET(*cpu, &mask)).unwrap();
+        mask = zeroed();
+        libc::CPU_SET(first, &mut mask);
+        libc::sched_setaffinity(tid, size_of::<libc::cpu_set_t>(), &mask) == 0
+    };
+    assert!(narrow(other));
+    go.send(()).unwrap();
+    assert_eq!(sibling.join().unwrap(), 1);
+    assert!(narrow(own()) && narrow(process));
+    let parent = std::os::unix::process::parent_id() as i32;
+    assert!(!narrow(parent) && !limit(parent));
+    // SAFETY: as above, without a mask and without room for one.
+    unsafe {
+        assert_eq!(libc::sched_setaffinity(process, 8, std::ptr::null()), -1);
+        assert_eq!(libc::sched_setaffinity(other, 0, &zeroed()), -1);
+    }
+    0
+}
+
+#[test]
+fn only_own_threads_are_set_under_their_numbers() {
+    for abi in [None, Some(5)] {
+        let output = run(&plan("own_threads"), abi);
+        assert!(output.ok(), "{abi:?} {} {}", output.stdout_text(), output.stderr_text());
+        assert!(output.refused.iter().any(|r| r.syscall == "prlimit64"), "{:?}", output.refused);
     }
 }

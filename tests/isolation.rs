@@ -900,6 +900,125 @@ except FileNotFoundError:
 }
 
 #[test]
+fn unix_sockets_in_a_granted_directory_are_the_hosts_or_the_sandboxs() {
+    unix_in_a_granted_directory();
+}
+
+fn unix_in_a_granted_directory() {
+    let dir = temp();
+    let host = dir.path().join("host.sock");
+    let listener = UnixListener::bind(&host).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let script = "
+import errno, os, socket, stat, subprocess, sys
+here, private = sys.argv[1], os.environ['TMPDIR']
+def connect(path):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(path)
+    return s
+def fails(number, what, *args):
+    try:
+        what(*args)
+    except OSError as error:
+        assert error.errno == number, (error, args)
+    else:
+        raise AssertionError(args)
+def serve(path):
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    assert server.getsockname() == path
+    fails(errno.ECONNREFUSED, connect, path)
+    server.listen()
+    if os.fork() == 0:
+        # Whoever listens may be somebody else than who bound it; and there is one connection only.
+        peer, _ = server.accept()
+        peer.sendall(b'hello')
+        os._exit(0)
+    server.close()
+    return path
+def ask(path):
+    assert connect(path).recv(100) == b'hello', path
+os.chdir(here)
+ask(serve('one.sock'))
+ask(serve(here + '/two.sock'))
+long = here + '/' + 'x' * (107 - len(os.fsencode(here)) - 1)
+assert len(long) == 107
+ask(serve(long))
+assert stat.S_IMODE(os.stat(long).st_mode) == 0o755
+# Another program than the one that bound it, and after a move.
+path = serve('three.sock')
+os.rename(path, private + '/moved.sock')
+code = 'import socket, sys; s = socket.socket(1); s.connect(sys.argv[1]); assert s.recv(9) == b\"hello\"'
+assert subprocess.run([sys.executable, '-ISc', code, private + '/moved.sock']).returncode == 0
+fails(errno.EADDRINUSE, serve, 'one.sock')
+fails(errno.EADDRINUSE, serve, here + '/host.sock')
+fails(errno.ENOENT, serve, 'no/such.sock')
+open('file', 'w').close()
+fails(errno.ECONNREFUSED, connect, 'file')
+# The host's, under every name.
+os.link('host.sock', private + '/link.sock')
+os.symlink(here + '/host.sock', 'symlink.sock')
+for name in 'host.sock', here + '/host.sock', private + '/link.sock', 'symlink.sock':
+    fails(errno.EACCES, connect, name)
+os.chmod('host.sock', 0o1700)
+assert stat.S_IMODE(os.stat('host.sock').st_mode) == 0o700
+print('good')
+";
+    let Some(plan) = python(script) else { return };
+    let plan = plan.arg(dir.path()).write(dir.path());
+    let output = plan.clone().run().unwrap();
+    assert_eq!(lines(&output), ["good"]);
+    let grant = format!("connect(\"unix:{}\")", host.display());
+    assert!(output.refused.iter().any(|r| r.grant.as_deref() == Some(&grant)), "{output:?}");
+    assert!(listener.accept().is_err(), "nobody came");
+}
+
+#[test]
+fn abstract_names_are_nobodys_to_take() {
+    abstract_names();
+}
+
+fn abstract_names() {
+    let script = "
+import asyncio, os, socket
+s = socket.socket(socket.AF_UNIX)
+for name in '\\0x11', '\\0', b'\\0' * 100:
+    try:
+        s.bind(name)
+        print('bound')
+    except PermissionError:
+        pass
+# One of the kernel's choice.
+s.bind('')
+name = s.getsockname()
+assert len(name) == 6 and name[0] == 0, name
+s.listen()
+c = socket.socket(socket.AF_UNIX)
+c.connect(name)
+s.accept()[0].sendall(b'hello')
+assert c.recv(9) == b'hello'
+async def main():
+    async def serve(reader, writer):
+        writer.write((await reader.readline()).upper())
+        writer.close()
+    server = await asyncio.start_unix_server(serve, 'aio.sock')
+    for _ in range(50):
+        reader, writer = await asyncio.open_unix_connection(os.path.abspath('aio.sock'))
+        writer.write(b'hello\\n')
+        assert await reader.read() == b'HELLO\\n'
+        writer.close()
+    server.close()
+asyncio.run(main())
+print('good')
+";
+    let Some(plan) = python(script) else { return };
+    let output = plan.run().unwrap();
+    assert_eq!(lines(&output), ["good"]);
+    let refused = |r: &evalbox::Refused| r.syscall == "bind" && r.target.contains("x11");
+    assert!(output.refused.iter().any(refused), "{output:?}");
+}
+
+#[test]
 fn many_slow_connections_hold_nothing_up() {
     // Nobody accepts: beyond the backlog, connecting waits.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -961,6 +1080,8 @@ fn docker() {
         ("inside", inside_one_sandbox),
         ("granted unix socket", granted_unix_socket),
         ("unix sockets inside", unix_inside),
+        ("unix sockets in a granted directory", unix_in_a_granted_directory),
+        ("abstract names", abstract_names),
     ] {
         println!("    {name}");
         what();

@@ -32,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) kernel: Kernel,
     /// `/proc`, opened for listing before the guard confined itself.
     pub(crate) procfs: OwnedFd,
+    /// Held while `procfs` is listed.
+    pub(crate) listing: Mutex<()>,
     pub(crate) writable: Vec<WritableRoot>,
     pub(crate) network: Network,
     pub(crate) tasks: Tasks,
@@ -92,6 +94,13 @@ impl Context {
     }
 }
 
+/// A grant as it is written in a plan. `None` if that would be too long: a part of it would grant
+/// something else.
+pub(crate) fn grant(kind: &str, value: &[u8]) -> Option<String> {
+    let text = format!("{kind}(\"{}\")", value.escape_ascii());
+    (text.len() <= MAX_TARGET).then_some(text)
+}
+
 /// Refused calls, without doubles and bounded.
 #[derive(Debug, Default)]
 pub(crate) struct RefusedCalls {
@@ -149,6 +158,14 @@ mod tests {
         assert_eq!(calls.list.len(), MAX_REFUSED);
         assert_eq!(calls.list[0].count as usize, MAX_REFUSED + 11);
         assert_eq!(calls.beyond, 10);
+    }
+
+    #[test]
+    fn grants_are_escaped_and_whole() {
+        assert_eq!(grant("write", b"/a\n\"b\x1b").unwrap(), r#"write("/a\n\"b\x1b")"#);
+        let long = vec![b'x'; 1_000];
+        assert_eq!(grant("write", &long).unwrap().len(), 1_000 + "write(\"\")".len());
+        assert_eq!(grant("write", &[b'\n'; 1_000]), None);
     }
 
     #[test]

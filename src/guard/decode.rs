@@ -12,6 +12,8 @@ const PATH: usize = 4_096;
 const XATTR_NAME: usize = 256;
 /// `XATTR_SIZE_MAX`.
 const XATTR_VALUE: u64 = 65_536;
+/// Bytes of a processor mask: a bit for each of the 8,192 that a kernel can have.
+const CPUS: u64 = 1_024;
 /// The largest socket address (`struct sockaddr_storage`).
 const ADDRESS: u64 = 128;
 
@@ -102,13 +104,18 @@ pub(crate) enum Call {
         tid: i32,
     },
     SignalPidfd,
-    /// A setting of the caller itself, if the number is the caller's.
+    /// A setting of the caller's own thread or process, if the number is the caller's.
     OwnSetting {
         pid: i32,
     },
     /// A handler for SIGCHLD, at this address.
     ChildHandler {
         action: u64,
+    },
+    /// The processors of a thread, as a bit mask.
+    Affinity {
+        tid: i32,
+        mask: Vec<u8>,
     },
 }
 
@@ -178,7 +185,13 @@ pub(crate) fn decode(
         }
         "pidfd_send_signal" => Call::SignalPidfd,
         "rt_sigaction" => Call::ChildHandler { action: b },
-        "prlimit64" | "sched_setaffinity" | "sched_setparam" => Call::OwnSetting { pid: a as i32 },
+        "prlimit64" | "sched_setparam" => Call::OwnSetting { pid: a as i32 },
+        "sched_setaffinity" => {
+            // The kernel ignores what is beyond its own mask.
+            let mut mask = vec![0; (b as u32 as u64).min(CPUS) as usize];
+            memory.read(c, &mut mask)?;
+            Call::Affinity { tid: a as i32, mask }
+        }
         _ => return Ok(None),
     };
     Ok(Some(call))

@@ -210,6 +210,7 @@ impl Birth {
             arch: Arch::native().unwrap_or(Arch::X86_64),
             kernel: self.kernel,
             procfs: self.procfs,
+            listing: Mutex::new(()),
             writable: self.writable,
             network: self.network,
             tasks: Tasks::new(self.tasks),

@@ -15,6 +15,7 @@ use super::resolve::View;
 use crate::isolation::syscalls::{self, GuardClass};
 use crate::sys::memory::Memory;
 use crate::sys::notify::{ContinueProof, Notification};
+use crate::sys::process::is_thread_of;
 
 /// How often sockets that are being connected are looked at.
 const SETTLE_MS: u16 = 20;
@@ -107,6 +108,7 @@ fn perform(context: &Arc<Context>, lanes: &Lanes, call: &Notification) -> Result
         Call::SignalPidfd => signals::to_pidfd(),
         Call::ChildHandler { action } => Ok(signals::restart_calls(call.tid, action)),
         Call::OwnSetting { pid } => own_setting(context, call, pid),
+        Call::Affinity { tid, mask } => set_affinity(context, call, tid, &mask),
     }
 }
 
@@ -125,14 +127,46 @@ fn spawn(context: &Context, call: &Notification) -> Result<Answer, Refusal> {
     })
 }
 
-/// Limits, affinity and priority of the caller's own threads, under their numbers.
+/// Limits and priority of the caller itself, under its number.
 fn own_setting(context: &Context, call: &Notification, pid: i32) -> Result<Answer, Refusal> {
-    if context.membership().share_process(call.tid, pid) {
-        // The number can't become another's while the caller lives.
+    if is_caller(context, call, pid) {
         return Ok(Answer::Proceed(ContinueProof::RegistersOnly));
     }
     let target = format!("process {pid}");
     Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None })
+}
+
+/// Whether a number is the caller's thread or its process. Both stay its own for as long as it
+/// waits in a call, whatever its other threads do: the process has its number until the last
+/// thread has ended.
+fn is_caller(context: &Context, call: &Notification, pid: i32) -> bool {
+    (pid == call.tid || is_thread_of(call.tid, pid)) && context.listener.still_waiting(call.id)
+}
+
+/// The processors of a thread. Thread libraries and OpenMP set those of the threads they start, so
+/// the caller's siblings count, too.
+///
+/// A sibling may end, and its number become that of a process outside. The kernel can't be told
+/// which thread is meant but by its number, so this is done here and not left to the caller, who
+/// could wait between this look and the call until the number has come round: what is left is the
+/// moment between two calls of the guard, and there a mask of processors of another process of the
+/// same user.
+fn set_affinity(
+    context: &Context,
+    call: &Notification,
+    tid: i32,
+    mask: &[u8],
+) -> Result<Answer, Refusal> {
+    if is_caller(context, call, tid) {
+        return Ok(Answer::Proceed(ContinueProof::RegistersOnly));
+    }
+    if !context.membership().share_process(call.tid, tid)
+        || !context.listener.still_waiting(call.id)
+    {
+        let target = format!("process {tid}");
+        return Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None });
+    }
+    Ok(Answer::Value(crate::sys::process::set_affinity(tid, mask).map(|()| 0)?))
 }
 
 /// The grant that would have let a call through that the table refuses.

@@ -2,15 +2,17 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::readlinkat;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::kill;
 use nix::sys::stat::fstatat;
 use nix::unistd::{Pid, Whence, lseek};
 
+use crate::sys::pidfd;
 use crate::sys::process::{SignalScope, kill_all};
 
 /// A fork that was let go may not have happened yet when tasks are counted.
@@ -21,6 +23,8 @@ const IN_FLIGHT: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Membership<'a> {
     pub(crate) procfs: BorrowedFd<'a>,
+    /// Held while `procfs` is listed.
+    pub(crate) listing: &'a Mutex<()>,
     pub(crate) scope: Option<SignalScope>,
     pub(crate) guard: i32,
 }
@@ -52,6 +56,9 @@ impl Membership<'_> {
 
     /// Every process of the sandbox.
     pub(crate) fn processes(&self) -> Result<Vec<i32>, Errno> {
+        // Duplicates of a descriptor share its place in the listing: another thread that starts
+        // over would have this one miss processes. A new one can't be opened in the guard's domain.
+        let _alone = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         lseek(self.procfs, 0, Whence::SeekSet)?;
         let list = self.procfs.try_clone_to_owned().map_err(|_| Errno::EMFILE)?;
         let mut list = Dir::from_fd(list)?;
@@ -77,10 +84,18 @@ impl Membership<'_> {
         self.processes()?.into_iter().find(is_in).ok_or(Errno::ESRCH)
     }
 
-    /// Whether two threads are of one process. Thread ids of a live process stay its own.
+    /// Whether two threads are of one process at the moment: a thread may end, and its number
+    /// become another's.
     pub(crate) fn share_process(&self, tid: i32, other: i32) -> bool {
         let path = format!("{tid}/task/{other}");
         fstatat(self.procfs, path.as_str(), nix::fcntl::AtFlags::empty()).is_ok()
+    }
+
+    /// Kills one process of the sandbox, and no other that has got its number since.
+    fn kill(&self, pid: i32) -> Result<(), Errno> {
+        let pinned = pidfd::open(pid)?;
+        // If what has the number now is the sandbox's, then what is pinned is that, or has ended.
+        if self.has(pid) { pidfd::kill(pinned.as_fd()) } else { Err(Errno::ESRCH) }
     }
 
     /// Kills everything in the sandbox. Without a signal scope, forks must be held back meanwhile.
@@ -94,8 +109,7 @@ impl Membership<'_> {
         // next. Forks wait for an answer that doesn't come, so the rounds come to an end.
         for _ in 0..64 {
             let Ok(alive) = self.processes() else { return };
-            let killed =
-                alive.iter().filter(|pid| kill(Pid::from_raw(**pid), Signal::SIGKILL).is_ok());
+            let killed = alive.iter().filter(|pid| self.kill(**pid).is_ok());
             if killed.count() == 0 {
                 return;
             }
@@ -110,7 +124,7 @@ pub(crate) struct Tasks {
     /// Never too low: everything let go since the last count, and what that count found.
     now: AtomicU32,
     started: AtomicU32,
-    recent: std::sync::Mutex<Vec<(i32, Instant)>>,
+    recent: Mutex<Vec<(i32, Instant)>>,
 }
 
 impl Tasks {
@@ -119,7 +133,7 @@ impl Tasks {
             limit,
             now: AtomicU32::new(1),
             started: AtomicU32::new(1),
-            recent: std::sync::Mutex::new(Vec::new()),
+            recent: Mutex::new(Vec::new()),
         }
     }
 
@@ -134,7 +148,7 @@ impl Tasks {
             self.started.fetch_add(1, Ordering::Relaxed);
             return true;
         };
-        let mut recent = self.recent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = Instant::now();
         // A task has one call in flight, so its earlier fork has happened.
         recent.retain(|(tid, at)| *tid != caller && begun.duration_since(*at) < IN_FLIGHT);
@@ -156,6 +170,42 @@ impl Tasks {
 impl super::context::Context {
     /// Who belongs to this guard.
     pub(crate) fn membership(&self) -> Membership<'_> {
-        Membership { procfs: self.procfs.as_fd(), scope: self.scope, guard: self.guard }
+        Membership {
+            procfs: self.procfs.as_fd(),
+            listing: &self.listing,
+            scope: self.scope,
+            guard: self.guard,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn listings_do_not_disturb_each_other() {
+        let procfs = File::open("/proc").unwrap();
+        let listing = Mutex::new(());
+        let membership =
+            Membership { procfs: procfs.as_fd(), listing: &listing, scope: None, guard: 0 };
+        // Of the user running this, and alive throughout.
+        let me = std::process::id() as i32;
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    assert!(membership.processes().unwrap().contains(&me));
+                }
+            });
+            for _ in 0..300 {
+                let found = membership.processes().unwrap();
+                assert_eq!(found.iter().filter(|pid| **pid == me).count(), 1);
+            }
+            done.store(true, Ordering::Relaxed);
+            other.join().unwrap();
+        });
     }
 }

@@ -210,8 +210,6 @@ const EAFNOSUPPORT: u16 = 97;
 mod abi {
     /// `truncate`, and `open` with `O_TRUNC`.
     pub(super) const TRUNCATE: u32 = 3;
-    /// TCP `bind` and `connect`.
-    pub(super) const TCP: u32 = 4;
     /// Signals to processes outside.
     pub(super) const SIGNALS: u32 = 6;
 }
@@ -537,7 +535,7 @@ const TABLE: &[Syscall] = table! {
     sched_get_priority_max 146 125 Allow, "information";
     sched_get_priority_min 147 126 Allow, "information";
     sched_rr_get_interval 148 127 Allow, "information";
-    sched_setaffinity 203 122 Rules(own_pid), "its own only; Landlock doesn't keep other processes out";
+    sched_setaffinity 203 122 Rules(own_pid), "its own threads only; Landlock doesn't keep other processes out";
     sched_setparam 142 118 Rules(own_pid), "its own only; Landlock doesn't keep other processes out";
     sched_setscheduler 144 119 Rules(sched_setscheduler), "its own only; an idle one would keep the guard waiting, so that is pretended";
     sched_setattr 314 274 Refuse(EPERM), "its policy is behind a pointer";
@@ -591,7 +589,7 @@ const TABLE: &[Syscall] = table! {
     socket 41 198 Rules(socket), "unix streams; TCP and UDP as granted; nothing else, since Landlock bounds nothing else";
     socketpair 53 199 Rules(socketpair), "streams; a datagram socket could send to any unix socket";
     connect 42 203 Guard, "Landlock doesn't bound unix paths, nor hosts";
-    bind 49 200 Rules(bind), "unix paths and TCP ports are Landlock's, UDP's the guard's";
+    bind 49 200 Guard, "Landlock bounds paths and ports, not addresses or abstract names; and the guard learns which sockets are the sandbox's own";
     listen 50 201 Rules(listen), "an unbound TCP socket would take a port past Landlock";
     accept 43 202 Allow, "a socket it listens on";
     accept4 288 242 Allow, "a socket it listens on";
@@ -1128,11 +1126,6 @@ fn socket(profile: &Profile, _: Arch) -> SyscallRules<Outcome> {
 
 fn socketpair(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
     decide([unix_stream()], refuse(EPROTONOSUPPORT))
-}
-
-fn bind(profile: &Profile, _: Arch) -> SyscallRules<Outcome> {
-    let unbounded = profile.udp || (profile.tcp && profile.landlock_abi < abi::TCP);
-    SyscallRules::plain(if unbounded { GUARD } else { ALLOW })
 }
 
 fn listen(profile: &Profile, _: Arch) -> SyscallRules<Outcome> {

@@ -96,6 +96,20 @@ impl SignalScope {
     }
 }
 
+/// Whether a thread belongs to the process with this number. Asked in one call, `tgkill(2)` with
+/// signal 0, so that neither can change in between.
+pub(crate) fn is_thread_of(tid: i32, process: i32) -> bool {
+    // SAFETY: takes numbers only; signal 0 only asks.
+    process > 0 && unsafe { libc::syscall(libc::SYS_tgkill, process, tid, 0) } == 0
+}
+
+/// The processors that a thread may run on (`sched_setaffinity(2)`).
+pub(crate) fn set_affinity(tid: i32, mask: &[u8]) -> Result<(), Errno> {
+    // SAFETY: the kernel reads as many bytes as it is told.
+    check(unsafe { libc::syscall(libc::SYS_sched_setaffinity, tid, mask.len(), mask.as_ptr()) })?;
+    Ok(())
+}
+
 /// The hard limit of a resource (`getrlimit(2)`).
 pub(crate) fn hard_limit(resource: u32) -> u64 {
     let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };

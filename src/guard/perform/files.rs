@@ -10,7 +10,7 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::ftruncate;
 
 use super::Answer;
-use crate::guard::context::{Context, Refusal};
+use crate::guard::context::{Context, Refusal, grant};
 use crate::guard::decode::Target;
 use crate::guard::resolve::{View, is_writable};
 use crate::isolation::landlock::resolved;
@@ -141,7 +141,7 @@ fn writable_file(context: &Context, call: &Notification, handle: &OwnedFd) -> Re
         return Err(Refusal::Denied {
             errno: Errno::EACCES,
             target: escape(&path),
-            grant: Some(format!("write({})", escape(&path))),
+            grant: grant("write", &path),
         });
     }
     Ok(())

@@ -5,9 +5,10 @@ use std::ffi::CString;
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
+use nix::sys::stat::{SFlag, fstat};
 
 use super::Answer;
-use crate::guard::context::{Context, Refusal};
+use crate::guard::context::{Context, Refusal, grant};
 use crate::guard::decode::{Change, Target};
 use crate::guard::resolve::{View, is_writable};
 use crate::isolation::landlock::resolved;
@@ -33,7 +34,7 @@ pub(crate) fn perform(
     if !is_writable(&context.writable, handle.as_fd())? {
         let path = resolved(handle.as_fd())?;
         // Not a file of any directory (a pipe, a socket): there is nothing to grant.
-        let grant = path.starts_with(b"/").then(|| format!("write({})", escape(&path)));
+        let grant = path.starts_with(b"/").then(|| grant("write", &path)).flatten();
         return Err(Refusal::Denied { errno: Errno::EACCES, target: escape(&path), grant });
     }
     let handle = handle.as_fd();
@@ -42,7 +43,11 @@ pub(crate) fn perform(
             let target = format!("mode {mode:o} of {}", escape(&resolved(handle)?));
             return Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None });
         }
-        Change::Mode(mode) => metadata::set_mode(handle, mode & 0o1777)?,
+        Change::Mode(mode) => {
+            // On a socket it is the guard's own mark, see `net`.
+            let is_socket = fstat(handle)?.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFSOCK.bits();
+            metadata::set_mode(handle, mode & if is_socket { 0o777 } else { 0o1777 })?;
+        }
         Change::Owner { user, group } => metadata::set_owner(handle, user, group)?,
         Change::Times(times) => metadata::set_times(handle, times)?,
         Change::SetXattr { name, value, flags } => {

@@ -13,16 +13,16 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open, readlinkat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{SockaddrStorage, getpeername};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
 
 use super::Answer;
-use crate::guard::context::{Context, Refusal};
+use crate::guard::context::{Context, Refusal, grant};
 use crate::guard::decode::Target;
 use crate::guard::lane::Lanes;
-use crate::guard::resolve::{View, is_writable, same};
+use crate::guard::resolve::{View, same};
 use crate::isolation::landlock::resolved;
 use crate::plan::{Endpoint, escape};
-use crate::sys::metadata::handle_name;
+use crate::sys::metadata::{handle_name, set_mode};
 use crate::sys::notify::Notification;
 use crate::sys::{fd as fds, pidfd, socket};
 
@@ -33,13 +33,25 @@ const MAX_COPIES: usize = 1_024;
 
 /// Sockets without a copy that are remembered.
 const MAX_GONE: usize = 1_024;
+/// Names of the sandbox's own that are remembered; each takes a descriptor.
+const MAX_OWN: usize = 256;
 
-/// Copies of sockets that the guard made, by inode.
+/// What the guard knows of the sandbox's sockets.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
+    /// Copies of sockets that the guard made, by inode.
     copies: Mutex<HashMap<u64, Kept>>,
     /// Sockets whose copy has gone, so that calls on them can still be answered as the kernel would.
     gone: Mutex<VecDeque<(u64, Gone)>>,
+    /// The files that binding a unix socket to a path has made.
+    own: Mutex<VecDeque<Own>>,
+}
+
+/// A socket's file. Pinned, or its number could become that of somebody else's file.
+#[derive(Debug)]
+struct Own {
+    handle: OwnedFd,
+    object: FileStat,
 }
 
 /// Why a copy has gone.
@@ -141,6 +153,22 @@ impl Sockets {
         if let Some(kept) = self.lock().get_mut(&inode) {
             kept.connecting = true;
         }
+    }
+
+    fn add_own(&self, handle: OwnedFd, object: FileStat) {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.len() >= MAX_OWN {
+            own.retain(|own| fstat(&own.handle).is_ok_and(|now| now.st_nlink > 0));
+        }
+        if own.len() >= MAX_OWN {
+            own.pop_front();
+        }
+        own.push_back(Own { handle, object });
+    }
+
+    fn is_own(&self, object: &FileStat) -> bool {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.iter().any(|own| same(&own.object, object))
     }
 }
 
@@ -294,8 +322,9 @@ impl Connect {
     }
 }
 
-/// Pins the socket that a path names, if it may be connected to: it lies below a writable grant,
-/// or it is granted by its path.
+/// Pins the socket that a path names, if it may be connected to: a process of this sandbox has
+/// bound it, or it is granted by its path. Where it lies says nothing: other programs of the user
+/// have sockets below writable grants (`/tmp`, the home directory), from where they can be moved.
 fn unix_socket(context: &Context, view: View<'_>, path: Vec<u8>) -> Result<OwnedFd, Refusal> {
     let handle = view.pin(&Target::Path { dirfd: libc::AT_FDCWD, path, follow: true })?;
     let object = fstat(&handle)?;
@@ -310,15 +339,15 @@ fn unix_socket(context: &Context, view: View<'_>, path: Vec<u8>) -> Result<Owned
             .is_some_and(|wanted| same(&wanted, &object)),
         Endpoint::Tcp { .. } => false,
     });
-    if granted || is_writable(&context.writable, handle.as_fd())? {
-        if object.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFSOCK.bits() {
-            return Err(Errno::ECONNREFUSED.into());
-        }
+    if object.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFSOCK.bits() {
+        return Err(Errno::ECONNREFUSED.into());
+    }
+    if granted || context.sockets.is_own(&object) {
         return Ok(handle);
     }
     let path = resolved(handle.as_fd())?;
-    let shown = String::from_utf8_lossy(&path).into_owned();
-    Err(denied(Errno::EACCES, escape(&path), format!("connect(\"unix:{shown}\")")))
+    let grant = grant("connect", &[b"unix:", path.as_slice()].concat());
+    Err(Refusal::Denied { errno: Errno::EACCES, target: escape(&path), grant })
 }
 
 pub(crate) fn bind(
@@ -329,22 +358,70 @@ pub(crate) fn bind(
     address: &[u8],
 ) -> Result<Answer, Refusal> {
     let socket = fetch(context, call, fd)?;
+    let unix = socket::family(socket.as_fd())? == libc::AF_UNIX;
     match parse(address) {
         // The kernel takes AF_UNSPEC for 0.0.0.0 here, with a port.
-        Address::Other if socket::family(socket.as_fd())? != libc::AF_UNIX => {
-            return Err(Errno::EAFNOSUPPORT.into());
-        }
+        Address::Other if !unix => return Err(Errno::EAFNOSUPPORT.into()),
         Address::Inet(ip, port) if !context.network.may_bind(ip, port) => {
             let endpoint = std::net::SocketAddr::new(ip.to_canonical(), port).to_string();
             return Err(denied(Errno::EACCES, endpoint.clone(), format!("bind(\"{endpoint}\")")));
         }
-        // The name must be what the program gave, so it is resolved from the program's directory.
-        // This thread alone uses the guard's working directory.
-        Address::UnixPath(_) => nix::unistd::fchdir(view.cwd()?)?,
+        // Programs outside trust abstract names, which anybody may take. A name of the kernel's
+        // choice, for an address without one, is none that anybody knows.
+        Address::UnixAbstract(name) if unix => {
+            let target = format!("abstract unix socket {}", escape(name));
+            return Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None });
+        }
+        Address::UnixPath(path) if unix => {
+            bind_path(context, call, view, &socket, address, path)?;
+            return Ok(Answer::Value(0));
+        }
         _ => {}
     }
     socket::bind(socket.as_fd(), address)?;
     Ok(Answer::Value(0))
+}
+
+/// Marks the file of a socket that is being bound. It means nothing on a socket, and programs
+/// can't set it there ([`metadata`](super::metadata)).
+const MARK: u32 = libc::S_ISVTX;
+
+/// Binds a unix socket to a path, and remembers the file which that makes.
+///
+/// The file's mode is the socket's less the guard's umask (022), the one that programs start with;
+/// what they set theirs to since can't be seen from the guard's domain.
+fn bind_path(
+    context: &Context,
+    call: &Notification,
+    view: View<'_>,
+    socket: &OwnedFd,
+    address: &[u8],
+    path: &[u8],
+) -> Result<(), Errno> {
+    let path = std::ffi::CString::new(path).map_err(|_| Errno::EINVAL)?;
+    // The name must be what the program gave, so it is resolved from the program's directory. This
+    // thread alone uses the guard's working directory.
+    let cwd = view.cwd()?;
+    if !context.listener.still_waiting(call.id) {
+        return Err(Errno::ESRCH);
+    }
+    nix::unistd::fchdir(&cwd)?;
+    // Bound sockets can't be asked for their file, and the path may lead elsewhere a moment later:
+    // to a socket of the host that the program moved there. Only the new file has the mark.
+    let mode = fstat(socket)?.st_mode & 0o777;
+    fchmod(socket, Mode::from_bits_truncate(mode | MARK))?;
+    let result = socket::bind(socket.as_fd(), address);
+    fchmod(socket, Mode::from_bits_truncate(mode))?;
+    result?;
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    if let Ok(handle) = open(path.as_c_str(), flags, Mode::empty())
+        && let Ok(object) = fstat(&handle)
+        && object.st_mode & (SFlag::S_IFMT.bits() | MARK) == SFlag::S_IFSOCK.bits() | MARK
+    {
+        set_mode(handle.as_fd(), object.st_mode & 0o777)?;
+        context.sockets.add_own(handle, object);
+    }
+    Ok(())
 }
 
 pub(crate) fn listen(
