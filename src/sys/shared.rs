@@ -42,13 +42,15 @@ impl Shared {
     pub(crate) fn wait_for_listener(&self, timeout: Duration) -> Option<i32> {
         let end = std::time::Instant::now() + timeout;
         loop {
+            // First whether it has ended, then whether it has a listener: a target that need not
+            // wait may get one and be gone, by exec, between the two looks.
+            let ended = self.failed_step.load(Ordering::Acquire) != 0 || self.has_left();
             let listener = self.listener.load(Ordering::Acquire);
             if listener != NO_LISTENER {
                 return Some(listener);
             }
             let left = end.saturating_duration_since(std::time::Instant::now());
-            let gone = self.inside.load(Ordering::Acquire) == 0;
-            if self.failed_step.load(Ordering::Acquire) != 0 || gone || left.is_zero() {
+            if ended || left.is_zero() {
                 return None;
             }
             // A failing target wakes nobody, so look again now and then.
