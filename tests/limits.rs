@@ -101,6 +101,12 @@ fn one_process_is_ended_by_cpu_time_and_waiting_costs_none() {
     good(&waiting);
 }
 
+#[test]
+fn the_signal_alone_is_no_cpu_limit() {
+    let output = sh("kill -XCPU $$").limits(cpu(Duration::from_secs(60))).run().unwrap();
+    assert_eq!(output.status, Status::Signaled(libc::SIGXCPU));
+}
+
 // ---------------------------------------------------------------------------------------------
 // Tasks
 

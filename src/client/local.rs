@@ -15,7 +15,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
 use super::find;
-use crate::daemon::{SERVE, VERSION};
+use crate::daemon::{SERVE, VERSION, remove_base};
 use crate::error::{Error, Result, SessionError, Unavailable};
 use crate::plan::Confinement;
 use crate::sys::channel::{Channel, Inbox, Received};
@@ -195,11 +195,8 @@ impl Daemon {
 
     /// Removes what a killed daemon could not.
     fn clean_up(&self) {
-        let base = Path::new(OsStr::from_bytes(&self.hello.base));
-        if base.is_absolute() && base.file_name().is_some() {
-            // Its guards are ending, and empty their workspaces themselves.
-            let _ = std::fs::remove_dir_all(base);
-        }
+        // Its guards are ending, and empty their workspaces themselves.
+        remove_base(Path::new(OsStr::from_bytes(&self.hello.base)));
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag, open};
-use nix::sys::stat::Mode;
-use nix::unistd::mkdtemp;
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::{geteuid, mkdtemp};
 
 use crate::error::Machine;
 use crate::plan::escape;
@@ -44,6 +44,11 @@ impl Base {
         // The name as the kernel spells it: rules and programs see that one.
         let path = fs::canonicalize(&path).unwrap_or(path);
         let dir = open_dir(&path).map_err(wrong)?;
+        // In a directory that others may change, it may be another one by now.
+        let found = fstat(&dir).map_err(wrong)?;
+        if found.st_uid != geteuid().as_raw() || found.st_mode & 0o777 != 0o700 {
+            return Err(wrong(Errno::EPERM));
+        }
         let dir = Flock::lock(dir, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| wrong(e))?;
         Ok(Self { path, dir })
     }
@@ -61,16 +66,9 @@ impl Base {
     pub(crate) fn sweep_stale(&self) {
         let Some(parent) = self.path.parent() else { return };
         let Ok(entries) = fs::read_dir(parent) else { return };
-        let uid = nix::unistd::getuid().as_raw();
         for entry in entries.flatten() {
-            let name = entry.file_name();
-            let ours = name.as_bytes().starts_with(PREFIX.as_bytes())
-                && name.len() == PREFIX.len() + 6
-                && entry.path() != self.path;
-            let stale = ours
-                && fs::symlink_metadata(entry.path()).is_ok_and(|m| {
-                    m.is_dir() && m.uid() == uid && m.mode() & 0o777 == 0o700 && is_old(&m)
-                });
+            let stale = entry.path() != self.path
+                && own_base(&entry.path()).is_some_and(|metadata| is_old(&metadata));
             // Its daemon holds the lock as long as it lives.
             if stale
                 && let Ok(dir) = open_dir(&entry.path())
@@ -80,6 +78,24 @@ impl Base {
             }
         }
     }
+}
+
+/// Removes the base of a daemon that has died, if the path leads to one.
+pub(crate) fn remove_own(path: &Path) {
+    if path.is_absolute() && own_base(path).is_some() {
+        remove_whole(path);
+    }
+}
+
+/// What is there, if it is a base of this user's by name and by looks, and no link to one.
+fn own_base(path: &Path) -> Option<fs::Metadata> {
+    let name = path.file_name()?.as_bytes();
+    if !name.starts_with(PREFIX.as_bytes()) || name.len() != PREFIX.len() + 6 {
+        return None;
+    }
+    let found = fs::symlink_metadata(path).ok()?;
+    let own = found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o777 == 0o700;
+    own.then_some(found)
 }
 
 fn is_old(metadata: &fs::Metadata) -> bool {
@@ -101,4 +117,32 @@ fn remove_whole(path: &Path) {
 fn open_dir(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     open(path, flags, Mode::empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn only_a_base_is_removed() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        for (name, mode) in
+            [("evalbox-abcdef", 0o700), ("evalbox-others", 0o755), ("evalbox-long-name", 0o700)]
+        {
+            fs::create_dir(at(name)).unwrap();
+            fs::write(at(name).join("file"), "").unwrap();
+            fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        symlink(at("evalbox-abcdef"), at("evalbox-symlnk")).unwrap();
+        fs::write(at("evalbox-a_file"), "").unwrap();
+        for name in ["evalbox-others", "evalbox-long-name", "evalbox-symlnk", "evalbox-a_file"] {
+            remove_own(&at(name));
+            assert!(at(name).symlink_metadata().is_ok(), "{name}");
+        }
+        assert!(at("evalbox-abcdef/file").exists());
+        remove_own(&at("evalbox-abcdef"));
+        assert!(!at("evalbox-abcdef").exists());
+    }
 }

@@ -27,6 +27,8 @@ use crate::wire::{Greeting, encode};
 /// The argument that starts a daemon; descriptor 3 is then its channel.
 pub(crate) const SERVE: &CStr = c"--serve";
 
+pub(crate) use base::remove_own as remove_base;
+
 /// What both ends must agree on.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 

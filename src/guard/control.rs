@@ -616,14 +616,23 @@ impl Control {
     fn natural_status(&self) -> Status {
         let any = Pid::from_raw(0);
         match WaitStatus::from_raw(any, self.ended.unwrap_or(0)) {
-            Ok(WaitStatus::Signaled(_, Signal::SIGXCPU, _)) if self.limits.cpu.is_some() => {
-                Status::CpuLimit
-            }
+            Ok(WaitStatus::Signaled(_, Signal::SIGXCPU, _)) if self.used_up() => Status::CpuLimit,
             Ok(WaitStatus::Signaled(_, signal, _)) => Status::Signaled(signal as i32),
             Ok(WaitStatus::Exited(_, code)) => Status::Exited(code),
             // Real-time signals, which nix has no names for.
             _ => Status::Signaled(self.ended.unwrap_or(0) & 0x7f),
         }
+    }
+
+    /// Whether the tree has had the time it may have: anybody can send itself SIGXCPU.
+    fn used_up(&self) -> bool {
+        let (Some(limit), Ok(usage)) = (self.limits.cpu, getrusage(UsageWho::RUSAGE_CHILDREN))
+        else {
+            return false;
+        };
+        // The kernel's limit goes by whole ticks, and this by exact time, which may be a little less.
+        let used = duration(usage.user_time()) + duration(usage.system_time());
+        used + limit / 8 >= limit
     }
 
     /// Nobody has wanted this sandbox for long. Returns whether it may go: a launch that was on its
