@@ -1,31 +1,69 @@
 //! What a guard's tree uses. Reads procfs by pid and the workspace by handle; takes nothing from a
-//! target but numbers the kernel counts.
+//! target but numbers the kernel counts. Whatever may take long is done a piece at a time.
 
-use std::collections::HashSet;
-use std::fs;
+mod files;
+mod kernel;
+mod memory;
+mod tree;
+
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use nix::dir::{Dir, Type};
-use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{Mode, fstatat};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
-use nix::unistd::{SysconfVar, sysconf};
 
-use super::orphans::children;
-use crate::sys::metadata::set_mode;
+use self::files::Look;
+use self::kernel::{Buffers, Census, PIPE};
+use self::memory::Exact;
+use self::tree::{Sizes, Tree};
+use crate::sys::memory::shared_everywhere;
 use crate::sys::pidfd;
 use crate::wire::{FromMeter, Limit};
 
 /// How often a tree is measured.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(20);
+/// What takes long may take this much of it, over all trees, and of each tree at least the other.
+const SLICE: Duration = Duration::from_millis(5);
+const SMALLEST_SLICE: Duration = Duration::from_millis(1);
 /// A workspace is looked through at most this part of the time.
 const WORKSPACE_SHARE: u32 = 20;
 const WORKSPACE_INTERVAL: Duration = Duration::from_millis(100);
-/// Deeper or larger than this counts as too large.
-const MAX_DEPTH: usize = 200;
-const MAX_ENTRIES: u64 = 1_000_000;
+/// But so often at least, whatever it takes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The exact sum of a tree's memory is taken at most this part of the time, but so often at least.
+const EXACT_SHARE: u32 = 4;
+const EXACT_PAUSE: Duration = Duration::from_millis(200);
+
+/// What is measured once for all trees.
+#[derive(Debug)]
+pub(crate) struct Common {
+    census: Census,
+    shared: u64,
+    /// Bytes in all workspaces together.
+    workspaces: u64,
+    slice: Duration,
+}
+
+impl Common {
+    pub(crate) fn new() -> Self {
+        Self { census: Census::new(), shared: 0, workspaces: 0, slice: SLICE }
+    }
+
+    /// Before some trees are sampled. `all` are those that are watched.
+    pub(crate) fn look<'a>(&mut self, due: u32, all: impl Iterator<Item = &'a Watch>) {
+        self.slice = (SLICE / due.max(1)).max(SMALLEST_SLICE);
+        self.shared = shared_everywhere();
+        let mut queues = false;
+        self.workspaces = 0;
+        for watch in all {
+            self.workspaces = self.workspaces.saturating_add(watch.in_workspace);
+            queues |= watch.queues;
+        }
+        if queues {
+            self.census.advance(Instant::now() + self.slice);
+        }
+    }
+}
 
 /// One guard's tree.
 #[derive(Debug)]
@@ -36,12 +74,35 @@ pub(crate) struct Watch {
     cpu_lost: Duration,
     workspace: Option<u64>,
     dir: OwnedFd,
+    path: PathBuf,
     /// The workspace is memory.
     tmpfs: bool,
     peak: u64,
     told: u64,
+
     in_workspace: u64,
-    workspace_due: Instant,
+    look: Option<Look>,
+    look_due: Instant,
+    /// The most that was free on the workspace's file system.
+    free: u64,
+    /// Bytes in the other workspaces when this run began.
+    elsewhere: Option<u64>,
+    /// More was used than the limit when a look began.
+    drop: u64,
+    alarmed: bool,
+
+    /// The least shared memory of the common.
+    shared: u64,
+    exact: Option<Exact>,
+    exact_due: Instant,
+    exact_last: u64,
+
+    /// Whether there are descriptors that something may be queued in.
+    queues: bool,
+    buffers: Option<Buffers>,
+    census: u64,
+    in_kernel: u64,
+
     pub(crate) due: Instant,
 }
 
@@ -51,6 +112,7 @@ impl Watch {
         cpu: Option<Duration>,
         workspace: Option<u64>,
         dir: OwnedFd,
+        path: PathBuf,
     ) -> Self {
         let tmpfs = fstatfs(&dir).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC);
         let now = Instant::now();
@@ -61,28 +123,38 @@ impl Watch {
             cpu_lost: Duration::ZERO,
             workspace,
             dir,
+            path,
             tmpfs,
             peak: 0,
             told: 0,
             in_workspace: 0,
-            workspace_due: now,
+            look: None,
+            look_due: now,
+            free: 0,
+            elsewhere: None,
+            drop: 0,
+            alarmed: false,
+            shared: u64::MAX,
+            exact: None,
+            exact_due: now,
+            exact_last: 0,
+            queues: false,
+            buffers: None,
+            census: 0,
+            in_kernel: 0,
             due: now,
         }
     }
 
     /// Measures once. Returns what the guard should hear.
-    pub(crate) fn sample(&mut self, guard: i32) -> Vec<FromMeter> {
+    pub(crate) fn sample(&mut self, guard: i32, common: &Common) -> Vec<FromMeter> {
+        let until = Instant::now() + common.slice;
         let tree = Tree::below(guard);
         let mut news = Vec::new();
-        if self.workspace.is_some() && Instant::now() >= self.workspace_due {
-            self.look_through(&tree);
-            if self.workspace.is_some_and(|limit| self.in_workspace > limit) {
-                news.push(FromMeter::Over(Limit::Workspace));
-            }
+        if self.workspace_is_over(&tree, common, until) {
+            news.push(FromMeter::Over(Limit::Workspace));
         }
-        let files = if self.tmpfs { self.in_workspace } else { 0 };
-        let memory = tree.memory(self.memory.map(|limit| limit.saturating_sub(files)));
-        let used = memory.saturating_add(files);
+        let used = self.memory_used(guard, &tree, common, until);
         self.peak = self.peak.max(used);
         if self.memory.is_some_and(|limit| used > limit) {
             news.push(FromMeter::Over(Limit::Memory));
@@ -103,23 +175,146 @@ impl Watch {
     /// Adds what was used by processes that nobody has waited for (`SIGCHLD` ignored): with them
     /// their time is gone from the sum.
     fn cpu_used(&mut self, now: Duration) -> Duration {
-        self.cpu_lost += self.cpu_seen.saturating_sub(now);
+        self.cpu_lost = self.cpu_lost.saturating_add(self.cpu_seen.saturating_sub(now));
         self.cpu_seen = now;
-        now + self.cpu_lost
+        now.saturating_add(self.cpu_lost)
     }
 
-    fn look_through(&mut self, tree: &Tree) {
-        let begun = Instant::now();
-        let mut count = Count::default();
-        if let Ok(dir) = self.dir.try_clone() {
-            count.add(dir, 0);
+    fn workspace_is_over(&mut self, tree: &Tree, common: &Common, until: Instant) -> bool {
+        let in_memory = self.memory.filter(|_| self.tmpfs);
+        let Some(limit) = self.workspace.into_iter().chain(in_memory).min() else { return false };
+        let others = common.workspaces.saturating_sub(self.in_workspace);
+        let others = others.saturating_sub(*self.elsewhere.get_or_insert(others));
+        let drop = self.dropped().saturating_sub(others);
+        let now = Instant::now();
+        if drop <= limit {
+            self.alarmed = false;
+        } else if !std::mem::replace(&mut self.alarmed, true) {
+            self.look_due = now;
         }
-        if let Ok(own) = nix::sys::stat::fstat(&self.dir) {
-            tree.add_deleted(own.st_dev, &mut count);
+        if self.look.is_none() && now >= self.look_due {
+            let suspects_in = (drop > limit).then_some(self.path.as_path());
+            self.look = Some(Look::begin(self.dir.as_fd(), tree.pids.clone(), suspects_in));
+            self.drop = drop;
         }
-        self.in_workspace = count.bytes;
-        let pause = (begun.elapsed() * WORKSPACE_SHARE).max(WORKSPACE_INTERVAL);
-        self.workspace_due = Instant::now() + pause;
+        let Some(mut look) = self.look.take() else { return false };
+        let (ended, time) = in_pieces(until, || look.step());
+        look.spent = look.spent.saturating_add(time);
+        if !ended {
+            self.look = Some(look);
+            return false;
+        }
+        let pause = look.spent.saturating_mul(WORKSPACE_SHARE);
+        self.look_due = Instant::now() + pause.clamp(WORKSPACE_INTERVAL, LONGEST_PAUSE);
+        self.in_workspace = look.bytes;
+        // Space that is gone from the file system and not to be found may be anybody's. It is this
+        // tree's if this tree has files that can't be measured.
+        let unfound = self.drop.min(drop).saturating_sub(look.bytes);
+        if look.suspect && look.bytes.saturating_add(unfound) > limit {
+            self.in_workspace = look.bytes.saturating_add(unfound);
+        }
+        self.workspace.is_some_and(|limit| self.in_workspace > limit)
+    }
+
+    /// By how much the free space of the workspace's file system has shrunk.
+    fn dropped(&mut self) -> u64 {
+        let Ok(fs) = fstatfs(&self.dir) else { return 0 };
+        let block = u64::try_from(fs.block_size()).unwrap_or(0);
+        let free = fs.blocks_free().saturating_mul(block);
+        self.free = self.free.max(free);
+        self.free - free
+    }
+
+    fn memory_used(&mut self, guard: i32, tree: &Tree, common: &Common, until: Instant) -> u64 {
+        let files = if self.tmpfs { self.in_workspace } else { 0 };
+        let sizes = tree.sizes();
+        let Some(limit) = self.memory else { return sizes.private.saturating_add(files) };
+        let own = self.own_memory(guard, tree, &sizes, common, files, limit, until);
+        let used = own.saturating_add(files);
+        self.measure_buffers(tree, &sizes, common, limit.saturating_sub(used), until);
+        used.saturating_add(self.in_kernel)
+    }
+
+    /// First a cheap sum that is never too low; only if that reaches the limit the exact one.
+    #[allow(clippy::too_many_arguments)]
+    fn own_memory(
+        &mut self,
+        guard: i32,
+        tree: &Tree,
+        sizes: &Sizes,
+        common: &Common,
+        files: u64,
+        limit: u64,
+        until: Instant,
+    ) -> u64 {
+        self.shared = self.shared.min(common.shared);
+        let growth = common.shared.saturating_sub(self.shared);
+        let sure = self.in_kernel.saturating_add(sizes.private);
+        let unexplained = sure.saturating_add(growth) > limit;
+        let much = sizes.most.saturating_add(files).saturating_add(self.in_kernel) > limit;
+        if !unexplained && !much {
+            self.exact = None;
+            self.exact_last = sizes.private;
+            return sizes.private;
+        }
+        if self.exact.is_none() && Instant::now() >= self.exact_due {
+            self.exact = Some(Exact::begin(tree, guard, if unexplained { growth } else { 0 }));
+        }
+        if let Some(mut exact) = self.exact.take() {
+            let (ended, time) = in_pieces(until, || exact.step());
+            exact.spent = exact.spent.saturating_add(time);
+            if ended {
+                let pause = exact.spent.saturating_mul(EXACT_SHARE).min(EXACT_PAUSE);
+                self.exact_due = Instant::now() + pause;
+                self.exact_last = exact.used(files);
+            } else {
+                self.exact = Some(exact);
+            }
+        }
+        self.exact_last
+    }
+
+    fn measure_buffers(
+        &mut self,
+        tree: &Tree,
+        sizes: &Sizes,
+        common: &Common,
+        left: u64,
+        until: Instant,
+    ) {
+        // Nothing is queued in what every program has.
+        self.queues = sizes.descriptors > tree.tasks().saturating_mul(3);
+        let pipes = sizes.descriptors.saturating_mul(PIPE);
+        if !self.queues || common.census.latest.total.saturating_add(pipes) <= left {
+            self.buffers = None;
+            self.in_kernel = 0;
+            return;
+        }
+        if self.buffers.is_none() && self.census != common.census.serial {
+            self.census = common.census.serial;
+            let queued = std::rc::Rc::clone(&common.census.latest);
+            self.buffers = Some(Buffers::begin(tree.pids.clone(), queued));
+        }
+        if let Some(mut buffers) = self.buffers.take() {
+            if in_pieces(until, || buffers.step()).0 {
+                self.in_kernel = buffers.used();
+            } else {
+                self.buffers = Some(buffers);
+            }
+        }
+    }
+}
+
+/// Does pieces of something, one at least, until the time is up. Returns whether that was all, and
+/// the time it took.
+fn in_pieces(until: Instant, mut step: impl FnMut() -> bool) -> (bool, Duration) {
+    let begun = Instant::now();
+    loop {
+        let ended = step();
+        let now = Instant::now();
+        if ended || now >= until {
+            return (ended, now - begun);
+        }
     }
 }
 
@@ -134,203 +329,9 @@ pub(crate) fn kill_below(guard: i32) {
     }
 }
 
-/// The processes below a guard at one moment.
-struct Tree {
-    pids: Vec<i32>,
-}
-
-impl Tree {
-    fn below(guard: i32) -> Self {
-        let mut pids = children(guard);
-        let mut next = 0;
-        while let Some(pid) = pids.get(next).copied() {
-            next += 1;
-            for child in children(pid) {
-                if !pids.contains(&child) {
-                    pids.push(child);
-                }
-            }
-        }
-        Self { pids }
-    }
-
-    /// Bytes in use. First a cheap sum that is never too low; only if that reaches the limit the
-    /// exact one, in which shared pages count once.
-    fn memory(&self, limit: Option<u64>) -> u64 {
-        let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4_096) as u64;
-        let (mut most, mut private) = (0, 0);
-        let mut processes = Vec::with_capacity(self.pids.len());
-        for pid in &self.pids {
-            let Some((place, [size, all, shared])) = sizes(*pid) else { continue };
-            // A page of page tables maps 512 pages, whether they are in memory or not.
-            most += (all + size / 512) * page;
-            private += all.saturating_sub(shared) * page;
-            processes.push((place, all * page));
-        }
-        if limit.is_some_and(|limit| most > limit) {
-            let used = |(place, all): &(String, u64)| {
-                // A program that may not be inspected counts in full.
-                proportional(place).unwrap_or(*all) + page_tables(place)
-            };
-            processes.iter().map(used).sum()
-        } else {
-            private
-        }
-    }
-
-    /// CPU time of the living, of those they have reaped, and of those the guard has reaped.
-    fn cpu(&self, guard: i32) -> Duration {
-        let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100).max(1) as u64;
-        let own: u64 = self.pids.iter().map(|pid| cpu_fields(*pid, 11..15)).sum();
-        let total = own + cpu_fields(guard, 13..15);
-        Duration::from_millis(total * 1_000 / ticks)
-    }
-
-    /// Files without a name that are still open: they take up space too.
-    fn add_deleted(&self, device: u64, count: &mut Count) {
-        for pid in &self.pids {
-            let Ok(fds) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
-            for fd in fds.flatten() {
-                let Ok(link) = fs::read_link(fd.path()) else { continue };
-                if !link.as_os_str().as_encoded_bytes().ends_with(b" (deleted)") {
-                    continue;
-                }
-                if let Ok(file) = fs::metadata(fd.path())
-                    && file.is_file()
-                    && file.nlink() == 0
-                    && file.dev() == device
-                    && count.seen.insert(file.ino())
-                {
-                    count.bytes = count.bytes.saturating_add(file.blocks() * 512);
-                }
-            }
-        }
-    }
-}
-
-/// The first three fields of `statm`, in pages, and the directory they are from: a process whose
-/// first thread has ended shows its memory only at the others.
-fn sizes(pid: i32) -> Option<(String, [u64; 3])> {
-    let read = |place: String| {
-        let statm = fs::read_to_string(format!("{place}/statm")).ok()?;
-        let mut fields = statm.split_ascii_whitespace().map(|f| f.parse().unwrap_or(0));
-        let sizes = [(); 3].map(|()| fields.next().unwrap_or(0));
-        (sizes[0] > 0).then_some((place, sizes))
-    };
-    read(format!("/proc/{pid}")).or_else(|| {
-        let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
-        tasks.flatten().find_map(|task| read(task.path().to_str()?.to_owned()))
-    })
-}
-
-/// `Pss_Anon + Pss_Shmem + SwapPss` of `smaps_rollup`: each page divided by its users.
-fn proportional(place: &str) -> Option<u64> {
-    let rollup = fs::read_to_string(format!("{place}/smaps_rollup")).ok()?;
-    let field = |name: &str| kib(&rollup, name);
-    Some((field("Pss_Anon:") + field("Pss_Shmem:") + field("SwapPss:")) * 1_024)
-}
-
-/// Page tables are memory too, and reading untouched memory takes one per 2 MiB and nothing else.
-fn page_tables(place: &str) -> u64 {
-    let status = fs::read_to_string(format!("{place}/status")).unwrap_or_default();
-    kib(&status, "VmPTE:") * 1_024
-}
-
-fn kib(text: &str, name: &str) -> u64 {
-    text.lines()
-        .find_map(|line| line.strip_prefix(name)?.split_ascii_whitespace().next()?.parse().ok())
-        .unwrap_or(0)
-}
-
-/// Sums fields of `/proc/pid/stat`, counted from the state as 0.
-fn cpu_fields(pid: i32, range: std::ops::Range<usize>) -> u64 {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return 0 };
-    let Some((_, rest)) = stat.rsplit_once(')') else { return 0 };
-    let fields = rest.split_ascii_whitespace().skip(range.start).take(range.len());
-    fields.map(|field| field.parse::<u64>().unwrap_or(0)).sum()
-}
-
-/// A directory that its owner can't look through is opened to him for as long as this lives, so
-/// that nothing is hidden behind a mode.
-struct Readable<'a> {
-    dir: &'a OwnedFd,
-    mode: u32,
-}
-
-impl<'a> Readable<'a> {
-    fn make(dir: &'a OwnedFd) -> Option<Self> {
-        let mode = nix::sys::stat::fstat(dir).ok()?.st_mode & 0o7777;
-        if mode & 0o500 == 0o500 {
-            return None;
-        }
-        set_mode(dir.as_fd(), mode | 0o500).ok()?;
-        Some(Self { dir, mode })
-    }
-}
-
-impl Drop for Readable<'_> {
-    fn drop(&mut self) {
-        let _ = set_mode(self.dir.as_fd(), self.mode);
-    }
-}
-
-#[derive(Debug, Default)]
-struct Count {
-    bytes: u64,
-    entries: u64,
-    seen: HashSet<u64>,
-}
-
-impl Count {
-    /// Adds what is below a directory. Follows nothing.
-    fn add(&mut self, dir: OwnedFd, depth: usize) {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-        let _readable = Readable::make(&dir);
-        let Ok(mut list) = Dir::openat(dir.as_fd(), ".", flags, Mode::empty()) else { return };
-        for entry in list.iter().flatten() {
-            let name = entry.file_name();
-            if name.to_bytes() == b"." || name.to_bytes() == b".." {
-                continue;
-            }
-            self.entries += 1;
-            if depth > MAX_DEPTH || self.entries > MAX_ENTRIES {
-                self.bytes = u64::MAX;
-                return;
-            }
-            let Ok(stat) = fstatat(dir.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW) else {
-                continue;
-            };
-            if stat.st_nlink <= 1
-                || entry.file_type() == Some(Type::Directory)
-                || self.seen.insert(stat.st_ino)
-            {
-                self.bytes =
-                    self.bytes.saturating_add(u64::try_from(stat.st_blocks).unwrap_or(0) * 512);
-            }
-            let handle = OFlag::O_PATH | flags;
-            if entry.file_type() == Some(Type::Directory)
-                && let Ok(below) = openat(dir.as_fd(), name, handle, Mode::empty())
-            {
-                self.add(below, depth + 1);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_directory_is_measured_with_its_links_counted_once() {
-        let temp = tempfile::tempdir().unwrap();
-        fs::create_dir(temp.path().join("a")).unwrap();
-        fs::write(temp.path().join("a/file"), vec![1; 100_000]).unwrap();
-        fs::hard_link(temp.path().join("a/file"), temp.path().join("again")).unwrap();
-        let mut count = Count::default();
-        count.add(fs::File::open(temp.path()).unwrap().into(), 0);
-        assert!((100_000..150_000).contains(&count.bytes), "{}", count.bytes);
-    }
 
     #[test]
     fn a_tree_is_found_and_its_memory_and_time_are_read() {
@@ -341,9 +342,13 @@ mod tests {
         let tree = Tree::below(me);
         assert!(tree.pids.contains(&(child.id() as i32)));
         assert!(tree.pids.len() >= 2, "the grandchild is found too");
-        let only = Tree { pids: vec![child.id() as i32] };
-        assert!(only.memory(None) > 2_000_000);
-        assert!(only.memory(Some(1)) > 2_000_000, "the exact sum");
+        let only = Tree::of(child.id() as i32);
+        let sizes = only.sizes();
+        assert!(sizes.private > 2_000_000 && sizes.most > sizes.private);
+        assert!((3..20).contains(&sizes.descriptors), "{}", sizes.descriptors);
+        let mut exact = Exact::begin(&only, me, 0);
+        while !exact.step() {}
+        assert!(exact.used(0) > 2_000_000);
         for pid in tree.pids {
             let _ = nix::sys::signal::kill(
                 nix::unistd::Pid::from_raw(pid),
