@@ -28,15 +28,28 @@ pub(crate) fn kill_all(guards: impl Fn(i32) -> bool) {
 
 /// Children of all threads of a process.
 pub(crate) fn children(pid: i32) -> Vec<i32> {
+    children_of(pid, &tasks(pid))
+}
+
+/// The threads of a process.
+pub(crate) fn tasks(pid: i32) -> Vec<i32> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    tasks.flatten().filter_map(|task| task.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// As [`children`], of a process with these threads.
+pub(crate) fn children_of(pid: i32, tasks: &[i32]) -> Vec<i32> {
     let mut found: HashSet<i32> = HashSet::new();
-    for task in tasks.flatten() {
-        match fs::read_to_string(task.path().join("children")) {
+    for task in tasks {
+        match fs::read_to_string(format!("/proc/{pid}/task/{task}/children")) {
             Ok(list) => {
                 found.extend(list.split_ascii_whitespace().filter_map(|p| p.parse::<i32>().ok()))
             }
-            // Kernels without CONFIG_PROC_CHILDREN.
-            Err(_) => return children_by_parent(pid),
+            // Kernels without CONFIG_PROC_CHILDREN, or a thread that has just ended.
+            Err(_) if fs::exists(format!("/proc/{pid}/task/{task}")).unwrap_or(false) => {
+                return children_by_parent(pid);
+            }
+            Err(_) => {}
         }
     }
     found.into_iter().collect()

@@ -12,7 +12,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getpid};
 
 use super::base::Base;
-use super::meter::{self, Watch};
+use super::meter::{self, Common, Watch};
 use super::orphans;
 use crate::error::{LaunchError, Machine};
 use crate::guard::{self, Setup};
@@ -52,6 +52,7 @@ pub(crate) struct Server {
     kernel: Kernel,
     host_pidfd: OwnedFd,
     base: Base,
+    common: Common,
     epoll: Epoll,
     signals: SignalFd,
     guards: HashMap<i32, Guard>,
@@ -75,6 +76,7 @@ impl Server {
             kernel,
             host_pidfd,
             base,
+            common: Common::new(),
             epoll,
             signals,
             guards: HashMap::new(),
@@ -276,7 +278,8 @@ impl Server {
             Ok(Received::Message) => match decode(self.inbox.message()) {
                 Ok(ToMeter::Watch { memory, cpu, workspace }) => {
                     if let Ok(dir) = open_workspace(&self.base, &guard.workspace) {
-                        guard.watch = Some(Watch::new(memory, cpu, workspace, dir));
+                        let path = self.base.path.join(&guard.workspace);
+                        guard.watch = Some(Watch::new(memory, cpu, workspace, dir, path));
                     }
                 }
                 Ok(ToMeter::Kill) => meter::kill_below(pid),
@@ -296,11 +299,17 @@ impl Server {
 
     fn sample_due(&mut self) {
         let now = Instant::now();
+        let all = || self.guards.values().filter_map(|guard| guard.watch.as_ref());
+        let due = all().filter(|watch| watch.due <= now).count();
+        if due == 0 {
+            return;
+        }
+        self.common.look(u32::try_from(due).unwrap_or(u32::MAX), all());
         for (pid, guard) in &mut self.guards {
             let Some(watch) = guard.watch.as_mut().filter(|watch| watch.due <= now) else {
                 continue;
             };
-            for news in watch.sample(*pid) {
+            for news in watch.sample(*pid, &self.common) {
                 if let Ok(message) = encode(&news) {
                     // A guard that does not listen is dying.
                     let _ = guard.meter.send(&message, &[], false);

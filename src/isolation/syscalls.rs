@@ -596,7 +596,7 @@ const TABLE: &[Syscall] = table! {
     getsockname 51 204 Allow, "own sockets";
     getpeername 52 205 Allow, "own sockets";
     getsockopt 55 209 Allow, "own sockets";
-    setsockopt 54 208 Rules(setsockopt), "all but programs for the kernel and protocols on top";
+    setsockopt 54 208 Rules(setsockopt), "all but programs for the kernel, protocols on top, and larger buffers";
     shutdown 48 210 Allow, "own sockets";
     sendto 44 206 Rules(sendto), "connected sockets; no fast open, and where UDP is granted the guard sees the address";
     sendmsg 46 211 Rules(sendmsg), "connected sockets; no fast open, and where UDP is granted the guard sees the address";
@@ -1140,6 +1140,11 @@ fn setsockopt(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
     const SO_ATTACH_REUSEPORT_EBPF: u32 = 52;
     const PROGRAMS: &[u32] =
         &[SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_REUSEPORT_EBPF];
+    const SO_SNDBUF: u32 = 7;
+    const SO_RCVBUF: u32 = 8;
+    const SO_SNDBUFFORCE: u32 = 32;
+    const SO_RCVBUFFORCE: u32 = 33;
+    const BUFFERS: &[u32] = &[SO_SNDBUF, SO_RCVBUF, SO_SNDBUFFORCE, SO_RCVBUFFORCE];
     const SOL_TCP: u32 = IPPROTO_TCP;
     const TCP_ULP: u32 = 31;
     // What the kernel says when it has no such protocol; TLS libraries fall back.
@@ -1148,6 +1153,8 @@ fn setsockopt(_: &Profile, _: Arch) -> SyscallRules<Outcome> {
         when([isnt(1, SOL_SOCKET)], ALLOW),
     ];
     rules.extend(one_of(2, PROGRAMS, refuse(EPERM)));
+    // Buffers stay as large as the kernel makes them: how much is in them is counted late.
+    rules.extend(one_of(2, BUFFERS, quiet(0)));
     decide(rules, ALLOW)
 }
 

@@ -1,5 +1,6 @@
 //! Descriptor tables.
 
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
@@ -61,26 +62,50 @@ pub(crate) fn inherited(number: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// The next piece of a directory's list, without `.` and `..`. Empty at the end.
+pub(crate) fn list(dir: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
+    /// As much as the C library asks for at once.
+    const ROOM: usize = 32 * 1024;
+    let mut buffer = vec![0u8; ROOM];
+    loop {
+        let names = next_entries(dir, &mut buffer)?;
+        let Some(names) = names else { return Ok(Vec::new()) };
+        if !names.is_empty() {
+            return Ok(names);
+        }
+    }
+}
+
 /// Whether a directory has no entries. Of a directory with few, one call tells.
 pub(crate) fn is_empty_dir(dir: BorrowedFd<'_>) -> Result<bool, Errno> {
     /// Room for `.`, `..` and one more with the longest name.
     const ROOM: usize = 512;
-    let mut buffer = [0u8; ROOM];
     // SAFETY: takes numbers only.
     check(unsafe { libc::lseek(dir.as_raw_fd(), 0, libc::SEEK_SET) })?;
-    // SAFETY: the kernel writes at most `ROOM` bytes.
+    Ok(next_entries(dir, &mut [0u8; ROOM])?.is_none_or(|names| names.is_empty()))
+}
+
+/// What one `getdents64(2)` gives, without `.` and `..`. `None` at the end.
+fn next_entries(dir: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Option<Vec<CString>>, Errno> {
+    // SAFETY: the kernel writes at most as many bytes as there are.
     let written = check(unsafe {
-        libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buffer.as_mut_ptr(), ROOM)
+        libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), buffer.as_mut_ptr(), buffer.len())
     })?;
-    let mut rest = &buffer[..written as usize];
+    if written == 0 {
+        return Ok(None);
+    }
+    let mut rest = buffer.get(..written as usize).unwrap_or_default();
+    let mut names = Vec::new();
     while let Some(length) = rest.get(16..18) {
         // `struct linux_dirent64`: inode, offset, record length, type, name.
         let length = usize::from(u16::from_ne_bytes([length[0], length[1]]));
-        let name = rest.get(19..length).unwrap_or_default().split(|b| *b == 0).next();
-        if !matches!(name, Some(b"." | b"..")) {
-            return Ok(false);
+        let name = rest.get(19..length).unwrap_or_default();
+        if let Ok(name) = CStr::from_bytes_until_nul(name)
+            && !matches!(name.to_bytes(), b"." | b"..")
+        {
+            names.push(name.to_owned());
         }
-        rest = rest.get(length..).unwrap_or_default();
+        rest = rest.get(length.max(1)..).unwrap_or_default();
     }
-    Ok(true)
+    Ok(Some(names))
 }

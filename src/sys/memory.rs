@@ -1,4 +1,4 @@
-//! Reading a target's memory (`process_vm_readv(2)`).
+//! Reading a target's memory (`process_vm_readv(2)`), and what the machine says of its own.
 
 use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
@@ -72,5 +72,18 @@ pub(crate) fn map_program() {
     for at in (here.saturating_sub(1 << 20)..here + (1 << 20)).step_by(PIECE) {
         // SAFETY: changes no content; an unmapped range is an error and no harm.
         let _ = unsafe { libc::madvise(at as *mut libc::c_void, PIECE, POPULATE_READ) };
+    }
+}
+
+/// Shared memory of the whole machine, files in memory included (`sysinfo(2)`).
+pub(crate) fn shared_everywhere() -> u64 {
+    // SAFETY: all-zero is a valid value.
+    let mut info: libc::sysinfo = unsafe { std::mem::zeroed() };
+    // SAFETY: writes one struct.
+    match super::check(unsafe { libc::sysinfo(std::ptr::from_mut(&mut info)).into() }) {
+        // The types of the fields differ between architectures.
+        #[allow(clippy::unnecessary_cast)]
+        Ok(_) => (info.sharedram as u64).saturating_mul((info.mem_unit as u64).max(1)),
+        Err(_) => 0,
     }
 }

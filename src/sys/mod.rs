@@ -4,6 +4,7 @@
 pub(crate) mod caps;
 pub(crate) mod channel;
 pub(crate) mod child;
+pub(crate) mod diag;
 pub(crate) mod entry;
 pub(crate) mod fd;
 pub(crate) mod landlock;

@@ -1,4 +1,4 @@
-//! Processes as descriptors (`pidfd_open(2)`, `pidfd_getfd(2)`).
+//! Processes as descriptors (`pidfd_open(2)`, `pidfd_getfd(2)`), and their descriptors (`kcmp(2)`).
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -46,4 +46,12 @@ pub(crate) fn kill(pidfd: BorrowedFd<'_>) -> Result<(), Errno> {
         )
     })?;
     Ok(())
+}
+
+/// Whether two tasks are known to have one table of descriptors.
+pub(crate) fn share_descriptors(one: i32, other: i32) -> bool {
+    const KCMP_FILES: i32 = 2;
+    // SAFETY: takes numbers only.
+    let order = check(unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_FILES, 0, 0) });
+    order == Ok(0)
 }
