@@ -7,7 +7,7 @@ static char block[65536];
 
 static void attempt(void) {
     size_t held = 0;
-    int wanted = 1 << 20;
+    int wanted = 1 << 17;
     for (int i = 0; i < 4 * 240; i++) {
         int ends[2];
         // Each child has as many descriptors again.

@@ -96,8 +96,6 @@ pub(crate) struct Watch {
     exact: Option<Exact>,
     exact_due: Instant,
     exact_last: u64,
-    /// The last exact sum was above the limit.
-    doubted: bool,
 
     /// Whether there are descriptors that something may be queued in.
     queues: bool,
@@ -140,7 +138,6 @@ impl Watch {
             exact: None,
             exact_due: now,
             exact_last: 0,
-            doubted: false,
             queues: false,
             buffers: None,
             census: 0,
@@ -269,16 +266,15 @@ impl Watch {
             if ended {
                 let pause = exact.spent.saturating_mul(EXACT_SHARE).min(EXACT_PAUSE);
                 self.exact_due = Instant::now() + pause;
-                let used = exact.used(files);
-                let over = used.saturating_add(files).saturating_add(self.in_kernel) > limit;
-                if over && !self.doubted {
-                    // Pages whose users end meanwhile are counted for one of them after the other,
-                    // so one sum is not enough.
-                    self.exact_due = Instant::now();
-                } else {
-                    self.exact_last = used;
+                let mut used = exact.used(files);
+                if used.saturating_add(files).saturating_add(self.in_kernel) > limit {
+                    // Pages whose users end meanwhile are counted for one of them after the other.
+                    let growth = if unexplained { growth } else { 0 };
+                    let mut again = Exact::begin(&Tree::below(guard), guard, growth);
+                    while !again.step() {}
+                    used = used.min(again.used(files));
                 }
-                self.doubted = over;
+                self.exact_last = used;
             } else {
                 self.exact = Some(exact);
             }
