@@ -26,6 +26,7 @@ fn host_role() {
         ("waits_for_any_child", waits_for_any_child),
         ("forks", forks),
         ("few_descriptors", few_descriptors),
+        ("privileged", privileged),
         ("few_processes", few_processes),
         ("idle", idle),
         ("soak", soak),
@@ -661,6 +662,46 @@ fn a_host_without_processes_is_told_so_and_recovers() {
     })
     .finish();
     eventually("nothing is left", || bearing(&tmp).is_empty() && entries(&tmp).is_empty());
+}
+
+#[test]
+fn a_privileged_program_takes_nothing_from_the_environment() {
+    if !is_root() {
+        return skip("only root can make a set-user-ID program of another user's");
+    }
+    let stage = temp();
+    set_mode(stage.path(), 0o755);
+    let at = |name: &str| stage.path().join(name);
+    fs::copy(env::current_exe().unwrap(), at("program")).unwrap();
+    set_mode(&at("program"), 0o4755);
+    fs::copy(env!("CARGO_BIN_EXE_evalbox-daemon"), at("daemon")).unwrap();
+    fs::copy(at("daemon"), at("evalbox-daemon")).unwrap();
+    fs::create_dir(at("tmp")).unwrap();
+    set_mode(&at("tmp"), 0o1777);
+    Host::start_program(&at("program"), "privileged", &at("tmp"), |command| {
+        use std::os::unix::process::CommandExt;
+        command.env("EVALBOX_DAEMON", at("daemon")).env("PATH", stage.path());
+        command.current_dir("/").gid(65534).uid(65534);
+    })
+    .finish();
+    assert!(entries(&at("tmp")).is_empty());
+}
+
+fn privileged() {
+    // SAFETY: asks for a number.
+    if unsafe { libc::getauxval(libc::AT_SECURE) } == 0 {
+        return skip("set-user-ID programs have no effect here");
+    }
+    let error = Executor::new().unwrap_err();
+    assert!(
+        matches!(&error, Error::Unavailable(Unavailable::NoDaemon { looked }) if looked.is_empty()),
+        "{error:?}"
+    );
+    evalbox::set_packaged_daemon(env::current_exe().unwrap().with_file_name("daemon"));
+    let output = sh("echo $HOME").run().unwrap();
+    good(&output);
+    let given = env::current_exe().unwrap().with_file_name("tmp");
+    assert!(!output.stdout_text().contains(given.to_str().unwrap()), "{output:?}");
 }
 
 fn few_processes() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::error::Unavailable;
-use crate::sys::entry::{DAEMON_NAME, linked_into_program};
+use crate::sys::entry::{DAEMON_NAME, is_privileged, linked_into_program};
 
 static PACKAGED: OnceLock<PathBuf> = OnceLock::new();
 
@@ -16,7 +16,16 @@ pub fn set_packaged_daemon(path: impl Into<PathBuf>) {
 
 /// `EVALBOX_DAEMON`; the package's; this program itself, if it links this library; beside the
 /// program; in `PATH`.
+///
+/// For a program with more rights than whoever started it, only the package's: they choose the
+/// environment, may link the program to beside something of theirs, and as a daemon the program
+/// would not know itself.
 pub(super) fn daemon() -> Result<PathBuf, Unavailable> {
+    if is_privileged() {
+        let packaged = PACKAGED.get().cloned();
+        let looked = packaged.iter().cloned().collect();
+        return packaged.filter(|path| is_executable(path)).ok_or(Unavailable::NoDaemon { looked });
+    }
     if let Some(named) = std::env::var_os("EVALBOX_DAEMON").filter(|name| !name.is_empty()) {
         // Named means this one or none.
         return Ok(PathBuf::from(named));

@@ -19,7 +19,7 @@ use crate::daemon::{SERVE, VERSION, remove_base};
 use crate::error::{Error, Result, SessionError, Unavailable};
 use crate::plan::Confinement;
 use crate::sys::channel::{Channel, Inbox, Received};
-use crate::sys::entry::DAEMON_NAME;
+use crate::sys::entry::{DAEMON_NAME, is_privileged};
 use crate::sys::process::spawn_with_channel;
 use crate::wire::{Greeting, Hello, ToDaemon, decode, encode};
 
@@ -107,7 +107,9 @@ impl Daemon {
             Error::Unavailable(Unavailable::DaemonStart { path: path.clone(), source })
         };
         let program = c_path(&path).map_err(failed)?;
-        let temp = std::env::var_os("TMPDIR").map(|dir| [b"TMPDIR=", dir.as_bytes()].concat());
+        // Whoever starts a program with more rights than theirs does not say where its files go.
+        let temp = std::env::var_os("TMPDIR").filter(|_| !is_privileged());
+        let temp = temp.map(|dir| [b"TMPDIR=", dir.as_bytes()].concat());
         let env: Vec<CString> = temp.into_iter().filter_map(|v| CString::new(v).ok()).collect();
         let channel = theirs.as_fd().as_raw_fd();
         let child =

@@ -17,8 +17,7 @@ static TAKE_OVER: extern "C" fn(c_int, *const *const c_char, *const *const c_cha
 #[cfg(target_env = "gnu")]
 extern "C" fn take_over(argc: c_int, argv: *const *const c_char, _env: *const *const c_char) {
     // A program with more rights than whoever started it does only what it was made for.
-    // SAFETY: asks for a number of the auxiliary vector.
-    if argc != 2 || argv.is_null() || unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+    if argc != 2 || argv.is_null() || is_privileged() {
         return;
     }
     // SAFETY: argc is 2, so argv has two C strings.
@@ -26,6 +25,13 @@ extern "C" fn take_over(argc: c_int, argv: *const *const c_char, _env: *const *c
     if name == DAEMON_NAME && mode == crate::daemon::SERVE {
         crate::daemon::main();
     }
+}
+
+/// Whether this program has more rights than whoever started it (`AT_SECURE` of `getauxval(3)`): a
+/// set-user-ID program, or one with file capabilities. Then the environment isn't to be trusted.
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: asks for a number of the auxiliary vector.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
 /// Whether this library is part of the program itself, and not loaded into another one (Python,
