@@ -8,7 +8,10 @@ use std::ffi::c_int;
 use std::fs::Permissions;
 use std::io::Write as _;
 use std::mem::{size_of, zeroed};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 use std::{env, fs};
 
@@ -22,6 +25,14 @@ fn part() {
         Ok("listen_after_connection") => listen_after_connection(),
         Ok("hidden_files") => hidden_files(),
         Ok("deep_and_nameless") => deep_and_nameless(),
+        Ok("mapped_files") => mapped_files(),
+        Ok("files_in_flight") => files_in_flight(),
+        Ok("many_files") => many_files(),
+        Ok("left_behind") => left_behind(),
+        Ok("sockets_in_flight") => sockets_in_flight(),
+        Ok("thread_files") => thread_files(),
+        Ok("idle_sockets") => idle_sockets(),
+        Ok("asleep") => asleep(),
         Ok("unwaited_children") => unwaited_children(),
         Ok("deep") => deep(),
         Ok("many_refused") => many_refused(),
@@ -156,10 +167,220 @@ fn deep_and_nameless() -> i32 {
 #[test]
 fn no_file_escapes_the_limit_on_the_workspace() {
     let limits = Limits { workspace: Some(20 << 20), ..Limits::default() };
-    for part in ["hidden_files", "deep_and_nameless"] {
+    for part in [
+        "hidden_files", "deep_and_nameless", "mapped_files", "files_in_flight", "thread_files",
+        "many_files",
+    ] {
         let output = run(&plan(part).limits(limits.clone()), None);
         assert_eq!(output.status, Status::WorkspaceLimit, "{part}");
     }
+}
+
+/// A file without a name, and with something in it.
+fn nameless(megabytes: usize) -> fs::File {
+    let mut file =
+        fs::File::options().read(true).write(true).create_new(true).open("file").unwrap();
+    fs::remove_file("file").unwrap();
+    file.write_all(&vec![1; megabytes << 20]).unwrap();
+    file
+}
+
+fn map_page(file: &fs::File) {
+    // SAFETY: a new mapping, of which nothing is read.
+    let page = unsafe {
+        let (read, shared) = (libc::PROT_READ, libc::MAP_SHARED);
+        libc::mmap(std::ptr::null_mut(), 4_096, read, shared, file.as_raw_fd(), 0)
+    };
+    assert_ne!(page, libc::MAP_FAILED);
+}
+
+/// Nameless files that are kept by a mapping of one page.
+fn mapped_files() -> i32 {
+    for _ in 0..12 {
+        map_page(&nameless(10));
+    }
+    pause();
+    0
+}
+
+/// One of them, while somebody else fills the disk.
+fn asleep() -> i32 {
+    map_page(&nameless(1));
+    println!("asleep");
+    std::thread::sleep(Duration::from_secs(4));
+    0
+}
+
+#[test]
+fn what_others_write_is_not_charged_to_a_tree_that_sleeps() {
+    let mut executor = Executor::new().unwrap();
+    let limits = Limits { workspace: Some(20 << 20), ..Limits::default() };
+    executor.spawn(plan("asleep").limits(limits)).unwrap();
+    let mut written = None;
+    loop {
+        match executor.poll(Some(Duration::from_secs(30))).unwrap() {
+            Some(evalbox::Event::Stdout { data, .. }) if data.ends_with(b"asleep\n") => {
+                // It has to fall asleep.
+                std::thread::sleep(Duration::from_millis(500));
+                let mut file = tempfile::tempfile().unwrap();
+                file.write_all(&vec![1; 200 << 20]).unwrap();
+                written = Some(file);
+            }
+            Some(evalbox::Event::Completed { output, .. }) => {
+                assert!(output.ok() && written.is_some(), "{:?}", output.status);
+                return;
+            }
+            Some(_) => {}
+            None => panic!("no end"),
+        }
+    }
+}
+
+fn send_descriptor(socket: c_int, descriptor: c_int) -> bool {
+    let mut byte = 1u8;
+    let mut control = [0u64; 3];
+    // SAFETY: a message of one byte with one descriptor; the buffers live until it is sent.
+    unsafe {
+        let mut part = libc::iovec { iov_base: std::ptr::from_mut(&mut byte).cast(), iov_len: 1 };
+        let mut message: libc::msghdr = zeroed();
+        message.msg_iov = &mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = libc::CMSG_SPACE(4) as _;
+        let header = libc::CMSG_FIRSTHDR(&message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(4) as _;
+        libc::CMSG_DATA(header).cast::<c_int>().write_unaligned(descriptor);
+        libc::sendmsg(socket, &message, 0) == 1
+    }
+}
+
+/// Nameless files that are only in what a socket has received.
+fn files_in_flight() -> i32 {
+    let (from, _to) = UnixStream::pair().unwrap();
+    for _ in 0..12 {
+        assert!(send_descriptor(from.as_raw_fd(), nameless(10).as_raw_fd()));
+    }
+    pause();
+    0
+}
+
+/// Sockets that are only in what another one has received, each with something in it.
+fn sockets_in_flight() -> i32 {
+    let (from, _to) = UnixStream::pair().unwrap();
+    for _ in 0..120 {
+        let (mut one, other) = UnixStream::pair().unwrap();
+        one.set_nonblocking(true).unwrap();
+        while one.write(&[1; 4_096]).is_ok() {}
+        assert!(send_descriptor(from.as_raw_fd(), one.as_raw_fd()));
+        assert!(send_descriptor(from.as_raw_fd(), other.as_raw_fd()));
+    }
+    pause();
+    0
+}
+
+/// More sockets than most programs have, and nothing in them.
+fn idle_sockets() -> i32 {
+    let pairs: Vec<_> = (0..200).map(|_| UnixStream::pair().unwrap()).collect();
+    pause();
+    i32::from(pairs.len() != 200)
+}
+
+#[test]
+fn sockets_count_by_what_is_in_them() {
+    let limits = |bytes| Limits { memory: Some(bytes), ..Limits::default() };
+    let output = run(&plan("sockets_in_flight").limits(limits(24 << 20)), None);
+    assert_eq!(output.status, Status::OutOfMemory);
+    assert!(run(&plan("idle_sockets").limits(limits(40 << 20)), None).ok());
+}
+
+extern "C" fn thread_with_files(_: *mut std::ffi::c_void) -> c_int {
+    std::mem::forget(nameless(60));
+    pause();
+    std::process::exit(0)
+}
+
+/// A nameless file that only a thread with descriptors of its own has open.
+fn thread_files() -> i32 {
+    let stack = vec![0u128; 1 << 16].leak();
+    let flags = libc::CLONE_VM | libc::CLONE_SIGHAND | libc::CLONE_THREAD | libc::CLONE_FS;
+    // SAFETY: it runs on a stack of its own, while this thread only waits.
+    let thread = unsafe {
+        let top = stack.as_mut_ptr_range().end;
+        libc::clone(thread_with_files, top.cast(), flags, std::ptr::null_mut())
+    };
+    assert!(thread > 0);
+    std::thread::sleep(Duration::from_secs(60));
+    0
+}
+
+fn make_files(count: u32) {
+    for i in 0..count {
+        fs::File::create_new(format!("{i}")).unwrap();
+    }
+}
+
+fn many_files() -> i32 {
+    make_files(102_000);
+    std::thread::sleep(Duration::from_secs(10));
+    0
+}
+
+fn left_behind() -> i32 {
+    make_files(20_000);
+    println!("{}", env::current_dir().unwrap().display());
+    std::thread::sleep(Duration::from_secs(60));
+    0
+}
+
+#[test]
+fn a_launch_does_not_wait_for_what_is_left_behind() {
+    let mut executor = Executor::new().unwrap();
+    executor.spawn(plan("left_behind")).unwrap();
+    let mut text = String::new();
+    let workspace = loop {
+        match executor.poll(Some(Duration::from_secs(60))).unwrap() {
+            Some(evalbox::Event::Stdout { data, .. }) => {
+                text.push_str(&String::from_utf8_lossy(&data));
+                let mut lines = text.split_inclusive('\n');
+                if let Some(line) = lines.find(|line| line.starts_with('/') && line.ends_with('\n'))
+                {
+                    break Path::new(line.trim_end()).to_owned();
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let guard = guard_of(&workspace);
+    // SAFETY: the number of a guard of our own.
+    assert_eq!(unsafe { libc::kill(guard, libc::SIGKILL) }, 0);
+    // Once it is gone, the daemon knows.
+    // SAFETY: asks only.
+    while unsafe { libc::kill(guard, 0) } == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(Plan::new(["true"]).run().unwrap().ok());
+    assert!(workspace.exists(), "the launch has waited");
+    for _ in 0..1_000 {
+        if !workspace.exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{} is still there", workspace.display());
+}
+
+/// The parent of the program that is in a directory.
+fn guard_of(directory: &Path) -> i32 {
+    for process in fs::read_dir("/proc").unwrap().flatten() {
+        if fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == directory) {
+            let status = fs::read_to_string(process.path().join("status")).unwrap();
+            let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
+            return parent.trim().parse().unwrap();
+        }
+    }
+    panic!("nobody is in {}", directory.display());
 }
 
 /// Children whose parent does not wait for them leave no time behind.

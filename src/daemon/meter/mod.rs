@@ -30,6 +30,8 @@ const WORKSPACE_SHARE: u32 = 20;
 const WORKSPACE_INTERVAL: Duration = Duration::from_millis(100);
 /// But so often at least, whatever it takes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a tree must have slept for what others write not to be its own.
+const RAN_INTERVAL: Duration = Duration::from_millis(200);
 /// The exact sum of a tree's memory is taken at most this part of the time, but so often at least.
 const EXACT_SHARE: u32 = 4;
 const EXACT_PAUSE: Duration = Duration::from_millis(200);
@@ -83,8 +85,12 @@ pub(crate) struct Watch {
     in_workspace: u64,
     look: Option<Look>,
     look_due: Instant,
-    /// The most that was free on the workspace's file system.
-    free: u64,
+    /// What is free on the workspace's file system.
+    free: Option<u64>,
+    /// By how much that has shrunk while the tree ran.
+    shrunk: u64,
+    ran: Option<u64>,
+    ran_due: Instant,
     /// Bytes in the other workspaces when this run began.
     elsewhere: Option<u64>,
     /// More was used than the limit when a look began.
@@ -130,7 +136,10 @@ impl Watch {
             in_workspace: 0,
             look: None,
             look_due: now,
-            free: 0,
+            free: None,
+            shrunk: 0,
+            ran: None,
+            ran_due: now,
             elsewhere: None,
             drop: 0,
             alarmed: false,
@@ -151,7 +160,7 @@ impl Watch {
         let until = Instant::now() + common.slice;
         let tree = Tree::below(guard);
         let mut news = Vec::new();
-        if self.workspace_is_over(&tree, common, until) {
+        if self.workspace_is_over(guard, &tree, common, until) {
             news.push(FromMeter::Over(Limit::Workspace));
         }
         let used = self.memory_used(guard, &tree, common, until);
@@ -180,12 +189,18 @@ impl Watch {
         now.saturating_add(self.cpu_lost)
     }
 
-    fn workspace_is_over(&mut self, tree: &Tree, common: &Common, until: Instant) -> bool {
+    fn workspace_is_over(
+        &mut self,
+        guard: i32,
+        tree: &Tree,
+        common: &Common,
+        until: Instant,
+    ) -> bool {
         let in_memory = self.memory.filter(|_| self.tmpfs);
         let Some(limit) = self.workspace.into_iter().chain(in_memory).min() else { return false };
         let others = common.workspaces.saturating_sub(self.in_workspace);
         let others = others.saturating_sub(*self.elsewhere.get_or_insert(others));
-        let drop = self.dropped().saturating_sub(others);
+        let drop = self.dropped(guard, tree).saturating_sub(others);
         let now = Instant::now();
         if drop <= limit {
             self.alarmed = false;
@@ -216,13 +231,24 @@ impl Watch {
         self.workspace.is_some_and(|limit| self.in_workspace > limit)
     }
 
-    /// By how much the free space of the workspace's file system has shrunk.
-    fn dropped(&mut self) -> u64 {
+    /// By how much the free space of the workspace's file system has shrunk while the tree ran.
+    fn dropped(&mut self, guard: i32, tree: &Tree) -> u64 {
         let Ok(fs) = fstatfs(&self.dir) else { return 0 };
         let block = u64::try_from(fs.block_size()).unwrap_or(0);
         let free = fs.blocks_free().saturating_mul(block);
-        self.free = self.free.max(free);
-        self.free - free
+        let before = self.free.replace(free).unwrap_or(free);
+        self.shrunk = self.shrunk.saturating_sub(free.saturating_sub(before));
+        let now = Instant::now();
+        if free < before || now >= self.ran_due {
+            // The guard runs whenever a process is made.
+            let ran = tree.ran(guard);
+            if self.ran != ran || ran.is_none() {
+                self.shrunk = self.shrunk.saturating_add(before.saturating_sub(free));
+            }
+            self.ran = ran;
+            self.ran_due = now + RAN_INTERVAL;
+        }
+        self.shrunk
     }
 
     fn memory_used(&mut self, guard: i32, tree: &Tree, common: &Common, until: Instant) -> u64 {

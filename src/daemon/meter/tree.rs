@@ -77,6 +77,24 @@ impl Tree {
         sum
     }
 
+    /// A number that changes when any thread of the tree or of the guard runs, however shortly.
+    pub(super) fn ran(&self, guard: i32) -> Option<u64> {
+        let time = |pid: i32, task: i32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/task/{task}/schedstat")).ok()?;
+            stat.split_ascii_whitespace().next()?.parse::<u64>().ok()
+        };
+        let mut sum = 0u64;
+        for task in tasks(guard) {
+            sum = sum.wrapping_add(time(guard, task)?);
+        }
+        for (pid, threads) in self.pids.iter().zip(&self.threads) {
+            for task in std::iter::once(pid).chain(threads) {
+                sum = sum.wrapping_add(time(*pid, *task).unwrap_or(0));
+            }
+        }
+        Some(sum)
+    }
+
     /// CPU time of the living, of those they have reaped, and of those the guard has reaped.
     pub(super) fn cpu(&self, guard: i32) -> Duration {
         let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100).max(1) as u64;
