@@ -1,7 +1,7 @@
 //! The daemon's loop.
 
 use std::collections::{BTreeSet, HashMap};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,8 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{Pid, getpid};
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, UnlinkatFlags, getpid, unlinkat};
 
 use super::base::Base;
 use super::meter::{self, Common, Watch};
@@ -23,7 +24,9 @@ use crate::isolation::syscalls::{Profile, rule_set};
 use crate::plan::Confinement;
 use crate::spawn::workspace::{Workspace, remove};
 use crate::sys::channel::{Channel, Inbox, Received};
-use crate::sys::process::{Side, fork_single_threaded, reap, set_name};
+use crate::sys::child::FIRST_OWN_FD;
+use crate::sys::fd::close_all_but;
+use crate::sys::process::{Side, exit_now, fork_single_threaded, reap, set_name};
 use crate::wire::{Frame, Hello, ToDaemon, ToMeter, decode, encode};
 
 const HOST: u64 = 0;
@@ -60,6 +63,9 @@ pub(crate) struct Server {
     system: SystemGrants,
     /// Names of empty workspaces.
     empty: Vec<String>,
+    /// Names of workspaces that are to be removed, and the process that removes one.
+    left: Vec<String>,
+    remover: Option<i32>,
     inbox: Inbox,
     serial: u64,
 }
@@ -83,6 +89,8 @@ impl Server {
             filters: Vec::new(),
             system: SystemGrants::default(),
             empty: Vec::new(),
+            left: Vec::new(),
+            remover: None,
             inbox: Inbox::default(),
             serial: 0,
         })
@@ -142,6 +150,7 @@ impl Server {
                 self.end_guards();
             }
         }
+        self.end_remover();
         self.base.remove();
         0
     }
@@ -201,7 +210,7 @@ impl Server {
                 let (Ok(host), Ok(host_pidfd)) =
                     (clone(host.as_fd()), clone(self.host_pidfd.as_fd()))
                 else {
-                    crate::sys::process::exit_now(1)
+                    exit_now(1)
                 };
                 guard::run(Setup {
                     host: Channel::from_fd(host),
@@ -226,7 +235,7 @@ impl Server {
                 Ok(())
             }
             Err(errno) => {
-                let _ = remove(self.base.dir(), &name);
+                self.remove_workspace(&name);
                 Err(failed("fork")(errno))
             }
         }
@@ -322,6 +331,11 @@ impl Server {
         while let Ok(Some(_)) = self.signals.read_signal() {}
         let mut died = false;
         while let Ok(Some(child)) = reap() {
+            if Some(child.pid) == self.remover {
+                self.remover = None;
+                self.remove_next();
+                continue;
+            }
             let Some(guard) = self.guards.remove(&child.pid) else { continue };
             let _ = self.epoll.delete(&guard.meter);
             if child.status == 0 {
@@ -344,12 +358,48 @@ impl Server {
     }
 
     fn kill_orphans(&self) {
-        orphans::kill_all(|pid| self.guards.contains_key(&pid));
+        orphans::kill_all(|pid| self.guards.contains_key(&pid) || self.remover == Some(pid));
     }
 
-    fn remove_workspace(&self, name: &str) {
-        // What is left is removed with the base.
-        let _ = remove(self.base.dir(), name);
+    /// Removes a workspace. What is in one may take long, so another process does that.
+    fn remove_workspace(&mut self, name: &str) {
+        match unlinkat(self.base.dir(), name, UnlinkatFlags::RemoveDir) {
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => {}
+            // What can't be removed at all is removed with the base, or stays.
+            _ => return,
+        }
+        self.left.push(name.to_owned());
+        self.remove_next();
+    }
+
+    fn remove_next(&mut self) {
+        if self.remover.is_some() {
+            return;
+        }
+        let Some(name) = self.left.pop() else { return };
+        match fork_single_threaded() {
+            Ok(Side::Child) => {
+                set_name(c"evalbox-remover");
+                // Not even the channels of guards, which must see it if the daemon ends.
+                let mut keep = [self.base.dir().as_raw_fd()];
+                let code = match close_all_but(FIRST_OWN_FD, &mut keep) {
+                    Ok(()) => i32::from(remove(self.base.dir(), &name).is_err()),
+                    Err(_) => 1,
+                };
+                exit_now(code)
+            }
+            Ok(Side::Parent(pid)) => self.remover = Some(pid),
+            // What is left is removed with the base.
+            Err(_) => {}
+        }
+    }
+
+    fn end_remover(&mut self) {
+        if let Some(pid) = self.remover.take() {
+            let pid = Pid::from_raw(pid);
+            let _ = kill(pid, Signal::SIGKILL);
+            let _ = waitpid(pid, None);
+        }
     }
 
     fn end_guards(&mut self) {
