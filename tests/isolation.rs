@@ -135,7 +135,7 @@ fn what_a_program_finds() {
     assert_eq!(got("stdin"), "b''");
     // One byte is the one limit that a crash handler behind a pipe honours.
     assert_eq!(got("core"), "1 1");
-    assert_eq!(got("open files"), "1024 1024");
+    assert_eq!(got("open files"), "512 512");
     assert_eq!(got("file size"), format!("{0} {0}", 1u64 << 30));
     assert_eq!(got("data"), format!("{0} {0}", 2u64 << 30));
     assert_eq!(got("realtime"), "0 0");

@@ -88,7 +88,7 @@ class Limits:
         tasks: int | None = 256,
         output: _Size | None = 10485760,
         file_size: _Size | None = 1073741824,
-        open_files: int = 1024,
+        open_files: int = 512,
         workspace: _Size | None = 1073741824,
     ) -> Self: ...
     @staticmethod

@@ -10,14 +10,14 @@ use crate::Error;
 
 /// Limits of one run; `None` means unlimited. All but `file_size` and `open_files` hold for the
 /// whole tree of processes. Sizes are bytes, or text such as "256M" (K, M, G, T are powers of
-/// 1024).
+/// 512).
 ///
 /// memory: bytes of memory, at least 8M. Default 1G.
 /// cpu: seconds of CPU time, user and system. Default unlimited.
 /// tasks: processes and threads alive at once. Default 256.
 /// output: bytes written to standard output and standard error together. Default 10M.
 /// file_size: bytes of the largest file that may be written. Default 1G.
-/// open_files: descriptors open at once in one process. Default 1024.
+/// open_files: descriptors open at once in one process. Default 512.
 /// workspace: bytes on disk in the private workspace. Default 1G.
 ///
 /// Raises PlanError for a value outside its bounds.
@@ -30,7 +30,7 @@ impl Limits {
     #[new]
     #[pyo3(
         signature = (**keywords),
-        text_signature = "(*, memory=1073741824, cpu=None, tasks=256, output=10485760, file_size=1073741824, open_files=1024, workspace=1073741824)"
+        text_signature = "(*, memory=1073741824, cpu=None, tasks=256, output=10485760, file_size=1073741824, open_files=512, workspace=1073741824)"
     )]
     fn new(py: Python<'_>, keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let mut limits = crate::Limits::default();

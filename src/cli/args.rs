@@ -78,7 +78,7 @@ pub(super) struct Run {
     /// The largest file that may be written, or none [default: 1G]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(super) file_size: Option<Bound<u64>>,
-    /// Open file descriptors of one process [default: 1024]
+    /// Open file descriptors of one process [default: 512]
     #[arg(long, value_name = "NUMBER")]
     pub(super) open_files: Option<u32>,
     /// Size of the private workspace, or none [default: 1G]

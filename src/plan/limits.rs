@@ -26,7 +26,7 @@ pub struct Limits {
     pub output: Option<u64>,
     /// The largest file, in bytes, that may be written. Default 1 GiB.
     pub file_size: Option<u64>,
-    /// File descriptors open at once in one process. Default 1024.
+    /// File descriptors open at once in one process. Default 512.
     pub open_files: u32,
     /// Bytes on disk in the private workspace. Default 1 GiB.
     pub workspace: Option<u64>,
@@ -40,7 +40,7 @@ impl Default for Limits {
             tasks: Some(256),
             output: Some(10 * MIB),
             file_size: Some(GIB),
-            open_files: 1024,
+            open_files: 512,
             workspace: Some(GIB),
         }
     }
