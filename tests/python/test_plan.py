@@ -195,7 +195,7 @@ def test_reprs() -> None:
     assert len(repr(sh("yes | head -c 100000"))) < 1000
     assert repr(Limits()) == (
         "Limits(memory=1073741824, cpu=None, tasks=256, output=10485760, file_size=1073741824, "
-        "open_files=1024, workspace=1073741824)"
+        "open_files=512, workspace=1073741824)"
     )
     assert eval(repr(Limits(cpu=1.5))) == Limits(cpu=1.5)
 
