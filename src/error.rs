@@ -353,12 +353,6 @@ pub enum RuntimeError {
     UnknownLanguage(String),
 }
 
-impl From<LaunchError> for Box<Error> {
-    fn from(value: LaunchError) -> Self {
-        Box::new(Error::Launch(value))
-    }
-}
-
 /// The C library's text for an errno, with its name: `EACCES: Permission denied`.
 #[must_use]
 pub fn errno_text(errno: i32) -> String {

@@ -910,6 +910,9 @@ fn tasks_touch_only_themselves() {
         assert_eq!(one("clone", &new, &[bad]), EINVAL);
     }
     assert_eq!(one("clone3", &new, &[]), Outcome::Quiet(38));
+    assert_eq!(one("sync", &new, &[]), Outcome::Quiet(0));
+    assert_eq!(one("syncfs", &new, &[1]), Outcome::Quiet(0));
+    assert_eq!(one("fsync", &new, &[1]), Outcome::Allow);
     assert_eq!(one("seccomp", &new, &[]), EINVAL);
 
     assert_eq!(one("prctl", &new, &[4, 1]), Outcome::Allow);

@@ -25,6 +25,7 @@ fn host_role() {
         ("ignores_children", ignores_children),
         ("waits_for_any_child", waits_for_any_child),
         ("forks", forks),
+        ("forked_and_dropped", forked_and_dropped),
         ("few_descriptors", few_descriptors),
         ("privileged", privileged),
         ("few_processes", few_processes),
@@ -170,6 +171,36 @@ fn dropping_an_executor_ends_its_runs_and_no_others() {
     assert!(bearing(&marks[2]).len() >= TREE_SIZE);
     kept.kill(sandbox).unwrap();
     assert_eq!(end_of(&mut kept, sandbox).unwrap().status, Status::Killed);
+}
+
+/// The child holds copies of the channels, so that closing them tells the guards nothing.
+#[test]
+fn dropping_an_executor_ends_its_runs_while_a_forked_child_lives() {
+    let temp = temp();
+    let host = Host::start("forked_and_dropped", temp.path());
+    let mark = host.hear();
+    eventually("the tree is gone", || bearing(&mark).is_empty());
+    assert!(is_alive(host.pid()));
+    host.finish();
+}
+
+fn forked_and_dropped() {
+    let mark = mark();
+    let mut executor = Executor::new().unwrap();
+    grow(&mut executor, &mark);
+    // SAFETY: the child only waits for its parent's end, and ends itself.
+    let child = check(unsafe { libc::fork() }).unwrap();
+    if child == 0 {
+        // SAFETY: takes numbers only.
+        unsafe {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            libc::sleep(60);
+            libc::_exit(0);
+        }
+    }
+    drop(executor);
+    tell(&mark);
+    hear();
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -61,16 +61,7 @@ impl Output {
     /// "output_limit", "workspace_limit" or "killed".
     #[getter]
     fn status(&self) -> &'static str {
-        match self.output.status {
-            Status::Exited(_) => "exited",
-            Status::Signaled(_) => "signaled",
-            Status::TimedOut => "timed_out",
-            Status::CpuLimit => "cpu_limit",
-            Status::OutOfMemory => "out_of_memory",
-            Status::OutputLimit => "output_limit",
-            Status::WorkspaceLimit => "workspace_limit",
-            Status::Killed => "killed",
-        }
+        self.output.status.name()
     }
 
     /// Standard output, read as UTF-8. What is not UTF-8 becomes U+FFFD.

@@ -101,19 +101,9 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 pub(super) fn json(output: &Output) -> Json {
-    let status = match output.status {
-        Status::Exited(_) => "exited",
-        Status::Signaled(_) => "signaled",
-        Status::TimedOut => "timed_out",
-        Status::CpuLimit => "cpu_limit",
-        Status::OutOfMemory => "out_of_memory",
-        Status::OutputLimit => "output_limit",
-        Status::WorkspaceLimit => "workspace_limit",
-        Status::Killed => "killed",
-    };
     let usage = &output.usage;
     Json::Object(vec![
-        ("status", Json::text(status)),
+        ("status", Json::text(output.status.name())),
         ("exit_code", Json::maybe(output.exit_code(), Json::number)),
         ("signal", Json::maybe(output.signal(), Json::number)),
         ("stdout", Json::Text(output.stdout_text())),

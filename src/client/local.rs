@@ -25,6 +25,8 @@ use crate::wire::{Greeting, Hello, ToDaemon, decode, encode};
 
 /// Sandboxes kept ready for one kind of plan.
 const SPARES: usize = 2;
+/// How old a sandbox made in advance may be. Its guard waits for a minute.
+const FRESH: Duration = Duration::from_secs(50);
 /// Kinds of plans that have sandboxes ready.
 const KINDS: usize = 8;
 /// Kinds of plans that are remembered.
@@ -44,7 +46,8 @@ pub(crate) struct Daemon {
 /// One kind of plan.
 #[derive(Debug)]
 struct Ready {
-    channels: Vec<Channel>,
+    /// Each with when it was made.
+    channels: Vec<(Channel, Instant)>,
     /// Runs that have ended. After the first one sandbox is made ready: there may be no second.
     runs: usize,
     used: Instant,
@@ -143,7 +146,9 @@ impl Daemon {
             let mut pool = lock(&self.pool);
             if let Some(kind) = pool.get_mut(confinement) {
                 kind.used = Instant::now();
-                if let Some(channel) = kind.channels.pop() {
+                // An older one may be going away just now.
+                kind.channels.retain(|(_, made)| made.elapsed() < FRESH);
+                if let Some((channel, _)) = kind.channels.pop() {
                     return Ok((channel, true));
                 }
             }
@@ -167,7 +172,7 @@ impl Daemon {
         while kind.channels.len() < kind.runs.min(SPARES) {
             // Ready sandboxes are a convenience: without them the next run takes a little longer.
             let Ok(channel) = self.arm(confinement) else { return };
-            kind.channels.insert(0, channel);
+            kind.channels.insert(0, (channel, Instant::now()));
         }
     }
 

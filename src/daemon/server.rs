@@ -161,7 +161,7 @@ impl Server {
                 Ok(Received::Message) => match decode(self.inbox.message()) {
                     Ok(ToDaemon::Arm(confinement)) => {
                         if let Some(host) = self.inbox.fds.pop() {
-                            self.arm(&channel, Channel::from_fd(host), confinement);
+                            self.arm(Channel::from_fd(host), confinement);
                         }
                     }
                     Ok(ToDaemon::MaskLandlock(abi)) => {
@@ -177,8 +177,8 @@ impl Server {
     }
 
     /// Forks a guard. A failure is told on the guard's own channel.
-    fn arm(&mut self, main: &Channel, host: Channel, confinement: Confinement) {
-        if let Err(error) = self.try_arm(main, &host, confinement)
+    fn arm(&mut self, host: Channel, confinement: Confinement) {
+        if let Err(error) = self.try_arm(&host, confinement)
             && let Ok(frame) = Frame::Failed(Box::new(error)).write()
         {
             // The host may have changed its mind.
@@ -186,12 +186,7 @@ impl Server {
         }
     }
 
-    fn try_arm(
-        &mut self,
-        _main: &Channel,
-        host: &Channel,
-        confinement: Confinement,
-    ) -> Result<(), LaunchError> {
+    fn try_arm(&mut self, host: &Channel, confinement: Confinement) -> Result<(), LaunchError> {
         let failed = |what: &'static str| {
             move |errno: Errno| LaunchError::Resources { what: what.into(), errno: errno as i32 }
         };
@@ -201,7 +196,13 @@ impl Server {
         }
         let filter = self.filter(&profile)?;
         let (name, workspace) = self.workspace().map_err(failed("workspace"))?;
-        let (ours, theirs) = Channel::pair().map_err(failed("socketpair"))?;
+        let (ours, theirs) = match Channel::pair() {
+            Ok(pair) => pair,
+            Err(errno) => {
+                self.remove_workspace(&name);
+                return Err(failed("socketpair")(errno));
+            }
+        };
         let daemon = getpid().as_raw();
         match fork_single_threaded() {
             Ok(Side::Child) => {
@@ -227,12 +228,13 @@ impl Server {
             }
             Ok(Side::Parent(pid)) => {
                 let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::from(pid.unsigned_abs()));
-                if let Err(errno) = self.epoll.add(&ours, event) {
-                    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-                    return Err(failed("epoll")(errno));
-                }
+                let added = self.epoll.add(&ours, event);
                 self.guards.insert(pid, Guard { meter: ours, workspace: name, watch: None });
-                Ok(())
+                added.map_err(|errno| {
+                    // It is cleaned up after like any guard that dies.
+                    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+                    failed("epoll")(errno)
+                })
             }
             Err(errno) => {
                 self.remove_workspace(&name);
@@ -258,10 +260,6 @@ impl Server {
     fn profile(&self, confinement: &Confinement) -> Profile {
         let tcp = confinement.network.uses_tcp();
         let mut traps = BTreeSet::new();
-        if tcp {
-            // Landlock knows ports, not addresses.
-            traps.insert("bind");
-        }
         if !self.kernel.pidfd_getfd {
             traps.extend(["socket", "listen"]);
         }

@@ -12,7 +12,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::SignalFd;
-use nix::sys::socket::{Shutdown, shutdown};
 use nix::sys::time::TimeVal;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, read, write};
@@ -28,7 +27,7 @@ use crate::sys::child::Exec;
 use crate::sys::process::reap;
 use crate::wire::{Frame, FromMeter, Limit, Report, Status, ToMeter, Usage, decode, encode};
 
-/// A sandbox made in advance that nobody wants goes away.
+/// A sandbox made in advance that nobody wants goes away. The host stops using it well before.
 const IDLE: Duration = Duration::from_secs(60);
 /// Runs shorter than this are not measured: the daemon need not wake up for them.
 const WATCH_AFTER: Duration = Duration::from_millis(10);
@@ -156,7 +155,8 @@ impl Control {
                 Ok(ready) => ready,
                 Err(_) => return self.give_up(),
             };
-            if ready.is_empty() && self.launch.is_none() && self.retire() {
+            if ready.is_empty() && self.launch.is_none() {
+                // Nobody has wanted this sandbox for long.
                 return self.give_up();
             }
             for (source, events) in ready {
@@ -504,8 +504,18 @@ impl Control {
 
     /// Whether the frame is off our hands.
     fn send_now(&self, frame: &[u8]) -> bool {
-        // EAGAIN: the host is behind. Anything else: it is gone, which its own source tells.
-        self.host.send(frame, &[], false) != Err(Errno::EAGAIN)
+        match self.host.send(frame, &[], false) {
+            Ok(()) => true,
+            // The host is gone, which its own source tells.
+            Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN) => true,
+            // It is behind.
+            Err(Errno::EAGAIN) => false,
+            // The machine is out of something, memory say. Nothing may be lost for that.
+            Err(_) => {
+                std::thread::sleep(Duration::from_millis(1));
+                false
+            }
+        }
     }
 
     fn flush(&mut self) {
@@ -633,15 +643,6 @@ impl Control {
         // The kernel's limit goes by whole ticks, and this by exact time, which may be a little less.
         let used = duration(usage.user_time()) + duration(usage.system_time());
         used + limit / 8 >= limit
-    }
-
-    /// Nobody has wanted this sandbox for long. Returns whether it may go: a launch that was on its
-    /// way is still taken.
-    fn retire(&mut self) -> bool {
-        use std::os::fd::AsRawFd;
-        let _ = shutdown(self.host.as_fd().as_raw_fd(), Shutdown::Read);
-        self.hear_host();
-        self.launch.is_none()
     }
 
     /// The end without a report.

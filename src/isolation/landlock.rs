@@ -80,9 +80,7 @@ impl SystemGrants {
         self.kept = self.keep();
         self.opened = Some(Instant::now());
     }
-}
 
-impl SystemGrants {
     /// Only speed: without it the kernel makes and frees an object for each path with each run.
     fn keep(&self) -> Option<OwnedFd> {
         let read = sys::FS_READ_FILE;

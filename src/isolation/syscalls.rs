@@ -267,11 +267,11 @@ const TABLE: &[Syscall] = table! {
     ftruncate 77 46 Allow, "a file open for writing";
     fadvise64 221 223 Allow, "a hint";
     readahead 187 213 Allow, "a hint";
-    flock 73 32 Allow, "a lock on an open file";
+    flock 73 32 Allow, "a lock on an open file; it may hold up programs outside, as the threat model says";
     fsync 74 82 Allow, "an open file";
     fdatasync 75 83 Allow, "an open file";
-    sync 162 81 Allow, "changes nothing";
-    syncfs 306 267 Allow, "changes nothing";
+    sync 162 81 Quiet(0), "would write out what every program of the machine has changed; fsync does for own files";
+    syncfs 306 267 Quiet(0), "as sync";
     sync_file_range 277 84 Allow, "an open file";
     fcntl 72 25 Rules(fcntl), "all but leases, directory notices and, where Landlock doesn't scope signals, their targets";
     ioctl 16 29 Rules(ioctl), "a list; devices and file systems answer to thousands more";

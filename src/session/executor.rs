@@ -386,6 +386,7 @@ impl Executor {
     pub(crate) fn abandon(&mut self, sandbox: SandboxId) {
         if let Some(running) = self.running.remove(&sandbox.0) {
             let _ = self.epoll.delete(&running.channel);
+            running.end();
         }
         self.events.retain(|event| event.sandbox() != sandbox);
     }
@@ -545,6 +546,14 @@ impl Running {
     fn send(&self, frame: &Frame<'_>) -> Result<()> {
         send(&self.channel, frame)
     }
+
+    /// Ends a run that nobody looks at any more. Never waits.
+    fn end(&self) {
+        if let Ok(frame) = Frame::Kill.write() {
+            // A guard that can't be told sees the channel close.
+            let _ = self.channel.send(&frame, &[], false);
+        }
+    }
 }
 
 fn send(channel: &Channel, frame: &Frame<'_>) -> Result<()> {
@@ -592,6 +601,17 @@ fn io(call: &'static str) -> impl Fn(Errno) -> Error {
     move |errno| match errno {
         Errno::EMFILE | Errno::ENFILE => client::no_descriptors(errno),
         errno => SessionError::Io { call, source: errno.into() }.into(),
+    }
+}
+
+impl Drop for Executor {
+    /// Closing the channels is not enough where a forked child of this process holds them, too.
+    fn drop(&mut self) {
+        if self.check_owner().is_ok() {
+            for running in self.running.values() {
+                running.end();
+            }
+        }
     }
 }
 

@@ -68,7 +68,11 @@ impl Channel {
         wait: bool,
     ) -> Result<(), Errno> {
         if message.len() <= MAX_INLINE {
-            return self.send_packet(message, fds, wait);
+            match self.send_packet(message, fds, wait) {
+                // The machine's socket buffers are smaller than usual (net.core.wmem_default).
+                Err(Errno::EMSGSIZE) => {}
+                other => return other,
+            }
         }
         let memfd = memfd_create("evalbox-message", MFdFlags::MFD_CLOEXEC)?;
         let mut file = File::from(memfd);
@@ -147,9 +151,7 @@ impl Channel {
         }
         Ok(Received::Message)
     }
-}
 
-impl Channel {
     /// The length of the next packet, 0 at the end. `None` if there is nothing yet.
     fn next_length(&self) -> Result<Option<usize>, Errno> {
         let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;
@@ -168,12 +170,6 @@ impl Channel {
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
-    }
-}
-
-impl From<Channel> for OwnedFd {
-    fn from(channel: Channel) -> Self {
-        channel.0
     }
 }
 
@@ -201,5 +197,20 @@ mod tests {
             }
         }
         assert_eq!(heard, [b"last words"]);
+    }
+
+    #[test]
+    fn messages_arrive_whole_whatever_the_size_and_the_buffer() {
+        use nix::sys::socket::{setsockopt, sockopt};
+        let (ours, theirs) = Channel::pair().unwrap();
+        let mut inbox = Inbox::default();
+        for (buffer, size) in [(212_992, 1), (212_992, 64 << 10), (212_992, 1 << 20), (1, 64 << 10)]
+        {
+            setsockopt(&ours, sockopt::SndBuf, &buffer).unwrap();
+            let message: Vec<u8> = (0..size).map(|at| at as u8).collect();
+            ours.send(&message, &[], false).unwrap();
+            assert_eq!(theirs.receive(&mut inbox), Ok(Received::Message));
+            assert!(inbox.message() == message, "{size} bytes through {buffer}");
+        }
     }
 }

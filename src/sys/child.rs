@@ -37,7 +37,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// The step's name and whether it is a layer of the sandbox.
+    /// The step that a number stands for, if it stands for one.
     pub(crate) fn from_number(number: u32) -> Option<Self> {
         use Step::{
             Descriptors, Directory, Exec, Landlock, Limits, ParentDeath, Seccomp, Session, Signals,

@@ -29,6 +29,23 @@ pub enum Status {
     Killed,
 }
 
+impl Status {
+    /// The name that the command line and Python use.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Exited(_) => "exited",
+            Self::Signaled(_) => "signaled",
+            Self::TimedOut => "timed_out",
+            Self::CpuLimit => "cpu_limit",
+            Self::OutOfMemory => "out_of_memory",
+            Self::OutputLimit => "output_limit",
+            Self::WorkspaceLimit => "workspace_limit",
+            Self::Killed => "killed",
+        }
+    }
+}
+
 /// What a run used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -102,6 +102,8 @@ pub(crate) struct Watch {
     exact: Option<Exact>,
     exact_due: Instant,
     exact_last: u64,
+    /// A sum above the limit, which is taken once more before it counts.
+    doubted: Option<u64>,
 
     /// Whether there are descriptors that something may be queued in.
     queues: bool,
@@ -147,6 +149,7 @@ impl Watch {
             exact: None,
             exact_due: now,
             exact_last: 0,
+            doubted: None,
             queues: false,
             buffers: None,
             census: 0,
@@ -279,30 +282,34 @@ impl Watch {
         let unexplained = sure.saturating_add(growth) > limit;
         let much = sizes.most.saturating_add(files).saturating_add(self.in_kernel) > limit;
         if !unexplained && !much {
-            self.exact = None;
+            (self.exact, self.doubted) = (None, None);
             self.exact_last = sizes.private;
             return sizes.private;
         }
         if self.exact.is_none() && Instant::now() >= self.exact_due {
             self.exact = Some(Exact::begin(tree, guard, if unexplained { growth } else { 0 }));
         }
-        if let Some(mut exact) = self.exact.take() {
+        while let Some(mut exact) = self.exact.take() {
             let (ended, time) = in_pieces(until, || exact.step());
             exact.spent = exact.spent.saturating_add(time);
-            if ended {
-                let pause = exact.spent.saturating_mul(EXACT_SHARE).min(EXACT_PAUSE);
-                self.exact_due = Instant::now() + pause;
-                let mut used = exact.used(files);
-                if used.saturating_add(files).saturating_add(self.in_kernel) > limit {
-                    // Pages whose users end meanwhile are counted for one of them after the other.
-                    let growth = if unexplained { growth } else { 0 };
-                    let mut again = Exact::begin(&Tree::below(guard), guard, growth);
-                    while !again.step() {}
-                    used = used.min(again.used(files));
-                }
-                self.exact_last = used;
-            } else {
+            if !ended {
                 self.exact = Some(exact);
+                break;
+            }
+            let used = exact.used(files);
+            let over = used.saturating_add(files).saturating_add(self.in_kernel) > limit;
+            match self.doubted.take() {
+                None if over => {
+                    // Pages whose users end meanwhile are counted for one of them after the other.
+                    self.doubted = Some(used);
+                    let growth = if unexplained { growth } else { 0 };
+                    self.exact = Some(Exact::begin(&Tree::below(guard), guard, growth));
+                }
+                first => {
+                    self.exact_last = used.min(first.unwrap_or(u64::MAX));
+                    let pause = exact.spent.saturating_mul(EXACT_SHARE).min(EXACT_PAUSE);
+                    self.exact_due = Instant::now() + pause;
+                }
             }
         }
         self.exact_last

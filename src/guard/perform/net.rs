@@ -85,6 +85,7 @@ pub(crate) fn make(
     let fd = socket::create(family, kind | libc::SOCK_CLOEXEC, protocol)?;
     let inode = fstat(&fd)?.st_ino;
     let copy = fds::dup_above(fd.as_fd(), crate::sys::child::FIRST_OWN_FD)?;
+    context.sockets.is_new(inode);
     copies.insert(inode, Kept { copy, connecting: false });
     Ok(Answer::Descriptor { fd, cloexec: kind & libc::SOCK_CLOEXEC != 0 })
 }
@@ -137,6 +138,12 @@ impl Sockets {
         if gone.len() > MAX_GONE {
             gone.pop_front();
         }
+    }
+
+    /// What is remembered under this number was of another socket.
+    fn is_new(&self, inode: u64) {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.retain(|(known, _)| *known != inode);
     }
 
     fn is_gone(&self, inode: u64, why: Gone) -> bool {
