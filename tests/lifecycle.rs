@@ -177,10 +177,11 @@ fn dropping_an_executor_ends_its_runs_and_no_others() {
 #[test]
 fn dropping_an_executor_ends_its_runs_while_a_forked_child_lives() {
     let temp = temp();
-    let host = Host::start("forked_and_dropped", temp.path());
+    let mut host = Host::start("forked_and_dropped", temp.path());
     let mark = host.hear();
     eventually("the tree is gone", || bearing(&mark).is_empty());
     assert!(is_alive(host.pid()));
+    host.close_stdin();
     host.finish();
 }
 
