@@ -449,6 +449,9 @@ fn examine_all(mode: Mode) -> Vec<Row> {
 
 fn examine(payload: &Payload, program: &Path, mode: Mode) -> Row {
     let mut problems = Vec::new();
+    // Memory in nobody's page tables is only known as a sum for the whole machine: hundreds of
+    // megabytes that another one gives back at that moment would hide it.
+    let _alone = payload.stopped_by("memory").then(alone);
 
     // Under Docker's profile much fails by the profile, which says nothing about the payload.
     let outside = match &payload.skip_outside {
@@ -476,6 +479,18 @@ fn examine(payload: &Payload, program: &Path, mode: Mode) -> Row {
         problems.push("is said to work inside, but doesn't".to_owned());
     }
     Row { name: payload.name.clone(), layers: payload.layers.join(", "), outside, inside, problems }
+}
+
+/// A lock between the workers, whichever users they are.
+fn alone() -> UnixListener {
+    let address =
+        std::os::unix::net::SocketAddr::from_abstract_name("evalbox-escapes-memory").unwrap();
+    loop {
+        match UnixListener::bind_addr(&address) {
+            Ok(lock) => return lock,
+            Err(_) => thread::sleep(Duration::from_millis(20)),
+        }
+    }
 }
 
 fn verdict_of(code: i32) -> Verdict {
