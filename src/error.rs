@@ -19,6 +19,9 @@ pub enum Error {
     /// The plan itself is wrong: the message names the field, the value and the limit.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The policy is wrong: the message names the rule, the value and what is wrong with it.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// This machine, or this installation, can't run what was asked for.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -134,6 +137,19 @@ pub enum PlanError {
         /// The unit, with a leading blank.
         unit: Cow<'static, str>,
     },
+}
+
+/// A mistake in a policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{rule}: {value}: {problem}")]
+#[non_exhaustive]
+pub struct PolicyError {
+    /// Which rule: its name, or its place such as `deny read`.
+    pub rule: String,
+    /// The value, escaped.
+    pub value: String,
+    /// What is wrong with it, and the right spelling where there is one.
+    pub problem: String,
 }
 
 /// Why this machine or installation can't run the plan.

@@ -20,6 +20,7 @@ pub mod error;
 mod guard;
 pub mod isolation;
 pub mod plan;
+pub mod policy;
 pub mod runtime;
 pub mod session;
 mod spawn;
@@ -29,9 +30,10 @@ mod wire;
 pub use doctor::{Doctor, doctor};
 pub use error::{Error, Result};
 pub use isolation::filter::build_whitelist_filter;
+pub use policy::{Decision, Operation, Policy, Remember, Rule, SyscallContext};
 pub use plan::{CheckedPlan, Limits, Plan, Sink, Stdin};
 pub use runtime::{Config, python, shell};
-pub use session::{Event, Exception, Executor, Output, SandboxId};
+pub use session::{CallId, Event, Exception, Executor, Output, Responder, SandboxId};
 pub use wire::{Refused, Status, Usage};
 
 #[doc(hidden)]

@@ -12,6 +12,7 @@ use crate::error::{Error, LaunchError, Machine, RuntimeError, SessionError, Unav
 pub(super) enum Class {
     Unavailable,
     Plan,
+    Policy,
     RuntimeNotFound,
     Launch,
     CommandNotFound,
@@ -26,10 +27,11 @@ type Cell = PyOnceLock<Py<PyType>>;
 
 impl Class {
     fn cell(self) -> (&'static str, &'static Cell) {
-        static CELLS: [Cell; 10] = [const { Cell::new() }; 10];
+        static CELLS: [Cell; 11] = [const { Cell::new() }; 11];
         let name = match self {
             Self::Unavailable => "Unavailable",
             Self::Plan => "PlanError",
+            Self::Policy => "PolicyError",
             Self::RuntimeNotFound => "RuntimeNotFound",
             Self::Launch => "LaunchError",
             Self::CommandNotFound => "CommandNotFound",
@@ -109,6 +111,7 @@ pub(super) fn raise(py: Python<'_>, error: &Error) -> PyErr {
 fn classify(error: &Error) -> (Class, Option<i32>) {
     match error {
         Error::Plan(_) | Error::Launch(LaunchError::Plan(_)) => (Class::Plan, None),
+        Error::Policy(_) => (Class::Policy, None),
         Error::Unavailable(error) => (Class::Unavailable, unavailable(error)),
         Error::Launch(LaunchError::Machine(machine)) => {
             (Class::Unavailable, machine_errno(machine))

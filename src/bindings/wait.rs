@@ -30,7 +30,7 @@ pub(super) fn run(py: Python<'_>, plan: &Plan) -> PyResult<Output> {
     let started = py.detach(|| {
         let checked = plan.validate()?;
         let mut executor = Executor::new()?;
-        let id = executor.start(&checked, false)?;
+        let id = executor.start(&checked, false, true)?;
         Result::Ok((executor, id))
     });
     let (mut executor, id) = started.map_err(|error| errors::raise(py, &error))?;

@@ -199,7 +199,10 @@ impl Launch {
                     self.streams.input = None;
                 }
                 Event::Failed { error, .. } => return Err(error.into()),
-                Event::Stdout { .. } | Event::Stderr { .. } => {}
+                Event::Stdout { .. }
+                | Event::Stderr { .. }
+                | Event::Syscall { .. }
+                | Event::Withdrawn { .. } => {}
             }
         }
         Ok(())

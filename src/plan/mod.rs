@@ -21,6 +21,7 @@ pub use network::{Endpoint, Network};
 pub use paths::{Access, Grant};
 
 use crate::error::Result;
+use crate::policy::{CheckedPolicy, Policy};
 
 /// One word of a command: text, or a path below the private workspace, whose place is only known
 /// when the sandbox exists.
@@ -93,6 +94,8 @@ pub struct Plan {
     pub(crate) limits: Limits,
     pub(crate) timeout: Option<Duration>,
     pub(crate) terminal: bool,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) audit: Option<Arc<OwnedFd>>,
 }
 
 impl Plan {
@@ -120,6 +123,8 @@ impl Plan {
             limits: Limits::default(),
             timeout: Some(Duration::from_secs(30)),
             terminal: false,
+            policy: None,
+            audit: None,
         }
     }
 
@@ -247,12 +252,26 @@ impl Plan {
         self
     }
 
+    /// Has a policy decide, call by call, what the program may do within the grants. What the
+    /// policy asks about comes as [`Event::Syscall`](crate::Event::Syscall).
+    pub fn supervised(mut self, policy: impl Into<Policy>) -> Self {
+        self.policy = Some(policy.into());
+        self
+    }
+
+    /// Writes every decision to a file, a line of JSON each: when, which process, what it wanted,
+    /// what was decided by which rule, and how long that took. Without a policy nothing is decided.
+    pub fn audit(mut self, file: impl Into<OwnedFd>) -> Self {
+        self.audit = Some(Arc::new(file.into()));
+        self
+    }
+
     /// Checks everything that can be checked without touching the machine.
     ///
     /// # Errors
     /// [`Error::Plan`](crate::Error::Plan), which names the field, the value and the limit.
     pub fn validate(&self) -> Result<CheckedPlan> {
-        Ok(validate::validate(self)?)
+        validate::validate(self)
     }
 }
 
@@ -270,6 +289,8 @@ pub struct Confinement {
     pub limits: Limits,
     /// Whether the program has a terminal of its own.
     pub terminal: bool,
+    /// What decides within the grants.
+    pub(crate) policy: Option<CheckedPolicy>,
 }
 
 /// A file to write before the start.
@@ -319,6 +340,7 @@ pub struct CheckedPlan {
     pub(crate) stdin: Stdin,
     pub(crate) stdout: Sink,
     pub(crate) stderr: Sink,
+    pub(crate) audit: Option<Arc<OwnedFd>>,
 }
 
 impl CheckedPlan {

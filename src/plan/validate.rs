@@ -10,7 +10,8 @@ use super::{
     Access, CheckedPlan, Confinement, FileSpec, Grant, Launch, Network, Plan, Sink, Stdin, Stream,
     Word, bytes, escape, limits, network,
 };
-use crate::error::PlanError;
+use crate::error::{Error, PlanError};
+use crate::policy::Policy;
 
 /// `MAX_ARG_STRLEN` of the kernel: 32 pages for one string of argv or the environment.
 const MAX_STRING: usize = 131_071;
@@ -20,7 +21,11 @@ const MAX_GRANTS: usize = 1_024;
 const MAX_FILES: usize = 10_000;
 const MAX_FILE_BYTES: usize = 1 << 30;
 
-pub(super) fn validate(plan: &Plan) -> Result<CheckedPlan, PlanError> {
+pub(super) fn validate(plan: &Plan) -> Result<CheckedPlan, Error> {
+    let mut policy = plan.policy.as_ref().map(Policy::check).transpose()?;
+    if let Some(policy) = &mut policy {
+        policy.audit = plan.audit.is_some();
+    }
     plan.limits.validate()?;
     let timeout = plan.timeout.map(limits::millis);
     // A longer time than this is a mistake in units; `no_timeout` says "for ever".
@@ -36,6 +41,7 @@ pub(super) fn validate(plan: &Plan) -> Result<CheckedPlan, PlanError> {
         },
         limits: plan.limits.clone(),
         terminal: plan.terminal,
+        policy,
     };
     let cwd = plan.cwd.as_deref().map(|path| absolute("cwd", path)).transpose()?;
     let collect =
@@ -55,6 +61,7 @@ pub(super) fn validate(plan: &Plan) -> Result<CheckedPlan, PlanError> {
         stdin: plan.stdin.clone(),
         stdout: plan.stdout.clone(),
         stderr: plan.stderr.clone(),
+        audit: plan.audit.clone(),
     })
 }
 

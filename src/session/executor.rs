@@ -1,20 +1,21 @@
 //! Many sandboxes, one descriptor to wait on, no thread.
 
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use super::Output;
+use super::{Output, audit};
 use crate::client::{self, Daemon};
 use crate::error::{Error, Result, SessionError};
 use crate::plan::{CheckedPlan, Confinement, Plan, Sink, Stdin};
+use crate::policy::{Answer, Decision, SyscallContext};
 use crate::sys::channel::{Channel, Inbox, Received};
-use crate::wire::{Frame, Status};
+use crate::wire::{Frame, Question, Status};
 
 /// Bytes of standard input in one frame.
 const CHUNK: usize = 64 * 1024;
@@ -31,6 +32,13 @@ impl SandboxId {
     pub fn number(self) -> u64 {
         self.0
     }
+}
+
+/// A call that waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId {
+    pub(crate) sandbox: SandboxId,
+    pub(crate) call: u64,
 }
 
 /// What happened in a sandbox.
@@ -50,6 +58,30 @@ pub enum Event {
         sandbox: SandboxId,
         /// What.
         data: Vec<u8>,
+    },
+    /// A call waits until [`Executor::respond`] is told what becomes of it. Only the task that
+    /// called waits. Without an answer it is denied when the policy's time for answers is over, and
+    /// with the end of the run.
+    Syscall {
+        /// For the answer.
+        id: CallId,
+        /// Where.
+        sandbox: SandboxId,
+        /// The process that called.
+        pid: i32,
+        /// The name of the call, such as `unlinkat`.
+        syscall: String,
+        /// Whether it is about a directory.
+        directory: bool,
+        /// What it is about to do.
+        context: SyscallContext,
+    },
+    /// A call no longer waits: its task has ended, or the time for the answer is over.
+    Withdrawn {
+        /// Which.
+        id: CallId,
+        /// Where.
+        sandbox: SandboxId,
     },
     /// The run has ended and nothing of it is alive.
     Completed {
@@ -81,6 +113,8 @@ impl Event {
         match self {
             Self::Stdout { sandbox, .. }
             | Self::Stderr { sandbox, .. }
+            | Self::Syscall { sandbox, .. }
+            | Self::Withdrawn { sandbox, .. }
             | Self::Completed { sandbox, .. }
             | Self::TimedOut { sandbox, .. }
             | Self::Failed { sandbox, .. } => *sandbox,
@@ -101,17 +135,53 @@ pub struct Executor {
     serial: u64,
     events: VecDeque<Event>,
     inbox: Inbox,
+    channels: Channels,
+}
+
+/// Where answers go, by sandbox.
+type Channels = Arc<Mutex<HashMap<u64, Weak<Channel>>>>;
+
+/// Answers questions of an executor's sandboxes, from any thread, while another one waits in
+/// [`Executor::poll`].
+#[derive(Debug, Clone)]
+pub struct Responder {
+    owner: u32,
+    channels: Channels,
+}
+
+impl Responder {
+    /// Answers a call. In any order, after any time; only the first answer counts. If the call, or
+    /// its sandbox, has ended meanwhile, nothing happens.
+    ///
+    /// # Errors
+    /// [`SessionError::UseAfterFork`], [`SessionError::Io`].
+    pub fn respond(&self, id: CallId, answer: impl Into<Answer>) -> Result<()> {
+        if self.owner != std::process::id() {
+            return Err(SessionError::UseAfterFork { owner: self.owner }.into());
+        }
+        let channel = {
+            let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+            channels.get(&id.sandbox.0).and_then(Weak::upgrade)
+        };
+        match channel {
+            Some(channel) => send(&channel, &Frame::Answer(id.call, Box::new(answer.into()))),
+            None => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Running {
-    channel: Channel,
+    channel: Arc<Channel>,
     output: Output,
     collect: Vec<PathBuf>,
     stdin: Feed,
     confinement: Arc<Confinement>,
     /// Whether pieces of output become events. Not within `run`.
     streams: bool,
+    /// Whether somebody answers. Within `run` nobody does.
+    asks: bool,
+    audit: Option<Arc<OwnedFd>>,
 }
 
 /// Standard input on its way.
@@ -158,6 +228,7 @@ impl Executor {
             serial: 0,
             events: VecDeque::new(),
             inbox: Inbox::default(),
+            channels: Channels::default(),
         })
     }
 
@@ -173,6 +244,35 @@ impl Executor {
         }
     }
 
+    /// As [`Executor::run`], and `decide` answers what the plan's policy asks about. Without it
+    /// such calls are denied.
+    ///
+    /// # Errors
+    /// As [`Executor::run`].
+    pub fn run_with<A: Into<Answer>>(
+        &mut self,
+        plan: &Plan,
+        mut decide: impl FnMut(&SyscallContext) -> A,
+    ) -> Result<Output> {
+        let id = self.start(&plan.validate()?, false, true)?;
+        let responder = self.responder();
+        loop {
+            self.wait_for(None)?;
+            while let Some(event) = self.next_of(id) {
+                match event {
+                    Event::Syscall { id, context, .. } => {
+                        responder.respond(id, decide(&context))?;
+                    }
+                    Event::Completed { output, .. } | Event::TimedOut { output, .. } => {
+                        return Ok(output);
+                    }
+                    Event::Failed { error, .. } => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+    }
+
     /// As [`Executor::run`], with a look at something else whenever a signal interrupts the wait.
     /// If that fails, the run is killed.
     #[doc(hidden)]
@@ -181,7 +281,7 @@ impl Executor {
         plan: &CheckedPlan,
         mut interrupted: impl FnMut() -> std::result::Result<(), E>,
     ) -> std::result::Result<Result<Output>, E> {
-        let id = match self.start(plan, false) {
+        let id = match self.start(plan, false, false) {
             Ok(id) => id,
             Err(error) => return Ok(Err(error)),
         };
@@ -196,17 +296,22 @@ impl Executor {
                 Ok(Wait::Ready | Wait::TimedOut) => {}
                 Err(error) => return Ok(Err(error)),
             }
-            // The other sandboxes' events stay in their order.
-            if let Some(at) = self.events.iter().position(|event| event.sandbox() == id) {
-                match self.events.remove(at) {
-                    Some(Event::Completed { output, .. } | Event::TimedOut { output, .. }) => {
+            while let Some(event) = self.next_of(id) {
+                match event {
+                    Event::Completed { output, .. } | Event::TimedOut { output, .. } => {
                         return Ok(Ok(output));
                     }
-                    Some(Event::Failed { error, .. }) => return Ok(Err(error)),
+                    Event::Failed { error, .. } => return Ok(Err(error)),
                     _ => {}
                 }
             }
         }
+    }
+
+    /// The next event of one sandbox. Those of the others stay in their order.
+    fn next_of(&mut self, sandbox: SandboxId) -> Option<Event> {
+        let at = self.events.iter().position(|event| event.sandbox() == sandbox)?;
+        self.events.remove(at)
     }
 
     /// Starts a plan. What becomes of it comes out of [`Executor::poll`].
@@ -215,7 +320,7 @@ impl Executor {
     /// [`Error::Plan`] for a plan that doesn't hold together, [`Error::Unavailable`] and
     /// [`Error::Session`] if the sandbox can't be made.
     pub fn spawn(&mut self, plan: impl AsRef<Plan>) -> Result<SandboxId> {
-        self.start(&plan.as_ref().validate()?, true)
+        self.start(&plan.as_ref().validate()?, true, true)
     }
 
     /// Starts a plan that was checked before.
@@ -223,11 +328,16 @@ impl Executor {
     /// # Errors
     /// As [`Executor::spawn`].
     pub fn spawn_checked(&mut self, plan: &CheckedPlan) -> Result<SandboxId> {
-        self.start(plan, true)
+        self.start(plan, true, true)
     }
 
-    /// `streams`: whether pieces of output become events.
-    pub(crate) fn start(&mut self, plan: &CheckedPlan, streams: bool) -> Result<SandboxId> {
+    /// `streams`: whether pieces of output become events. `asks`: whether somebody answers.
+    pub(crate) fn start(
+        &mut self,
+        plan: &CheckedPlan,
+        streams: bool,
+        asks: bool,
+    ) -> Result<SandboxId> {
         self.check_owner()?;
         let launch =
             Frame::Go(Box::new(plan.launch.clone())).write().map_err(SessionError::Protocol)?;
@@ -255,7 +365,11 @@ impl Executor {
         let collect = plan.launch.collect.iter().map(|path| path_from(path)).collect();
         let confinement = Arc::clone(&plan.confinement);
         let output = Output::new();
-        let mut running = Running { channel, output, collect, stdin, confinement, streams };
+        let channel = Arc::new(channel);
+        self.channels().insert(self.serial, Arc::downgrade(&channel));
+        let audit = plan.audit.clone();
+        let mut running =
+            Running { channel, output, collect, stdin, confinement, streams, asks, audit };
         running.feed()?;
         self.running.insert(self.serial, running);
         Ok(SandboxId(self.serial))
@@ -311,6 +425,24 @@ impl Executor {
                 Wait::Ready | Wait::TimedOut => {}
             }
         }
+    }
+
+    /// Answers a call that waits.
+    ///
+    /// # Errors
+    /// As [`Responder::respond`].
+    pub fn respond(&mut self, id: CallId, answer: impl Into<Answer>) -> Result<()> {
+        self.responder().respond(id, answer)
+    }
+
+    /// For answers from other threads.
+    #[must_use]
+    pub fn responder(&self) -> Responder {
+        Responder { owner: self.owner, channels: Arc::clone(&self.channels) }
+    }
+
+    fn channels(&self) -> MutexGuard<'_, HashMap<u64, Weak<Channel>>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Kills a sandbox and everything in it. Its end still comes as an event.
@@ -385,7 +517,8 @@ impl Executor {
     /// Drops a sandbox: its guard notices and ends it.
     pub(crate) fn abandon(&mut self, sandbox: SandboxId) {
         if let Some(running) = self.running.remove(&sandbox.0) {
-            let _ = self.epoll.delete(&running.channel);
+            let _ = self.epoll.delete(&*running.channel);
+            self.channels().remove(&sandbox.0);
             running.end();
         }
         self.events.retain(|event| event.sandbox() != sandbox);
@@ -436,7 +569,8 @@ impl Executor {
                 self.running.insert(id, running);
             }
             Some(event) => {
-                let _ = self.epoll.delete(&running.channel);
+                let _ = self.epoll.delete(&*running.channel);
+                self.channels().remove(&id);
                 // Afterwards, so that it takes no time from the run itself.
                 if !matches!(event, Event::Failed { .. }) {
                     self.daemon.keep_ready(&running.confinement);
@@ -479,6 +613,30 @@ impl Executor {
                     running.output.files.entry(path.clone()).or_default().extend_from_slice(data);
                 }
             }
+            Frame::Question(question) if running.asks => {
+                let Question { id: call, pid, syscall, directory, context } = *question;
+                let id = CallId { sandbox, call };
+                self.events
+                    .push_back(Event::Syscall { id, sandbox, pid, syscall, directory, context });
+            }
+            Frame::Question(question) => {
+                let answer = Decision::Deny.reason("there is nobody to ask");
+                let sent = running.send(&Frame::Answer(question.id, Box::new(answer)));
+                if let Err(error) = sent {
+                    return Some(failed(sandbox, error));
+                }
+            }
+            Frame::Withdrawn(call) => {
+                let id = CallId { sandbox, call };
+                self.events.push_back(Event::Withdrawn { id, sandbox });
+            }
+            Frame::Decided(decided) => {
+                if let Some(file) = &running.audit
+                    && let Err(error) = audit::write(file.as_fd(), &decided)
+                {
+                    return Some(failed(sandbox, io("write")(error)));
+                }
+            }
             Frame::Failed(error) => return Some(failed(sandbox, unwrap(*error))),
             Frame::Completed(report) => {
                 let mut output = std::mem::replace(&mut running.output, Output::new());
@@ -492,7 +650,12 @@ impl Executor {
                     _ => Event::Completed { sandbox, output },
                 });
             }
-            Frame::Go(_) | Frame::Stdin(_) | Frame::CloseStdin | Frame::Kill | Frame::Signal(_) => {
+            Frame::Go(_)
+            | Frame::Stdin(_)
+            | Frame::CloseStdin
+            | Frame::Kill
+            | Frame::Signal(_)
+            | Frame::Answer(..) => {
                 let error = SessionError::Protocol(postcard::Error::DeserializeBadEnum);
                 return Some(failed(sandbox, error.into()));
             }

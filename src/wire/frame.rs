@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Report;
+use super::{Decided, Question, Report};
 use crate::error::LaunchError;
 use crate::plan::Launch;
+use crate::policy::Answer;
 
 /// One frame, borrowed from the buffer it came in.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) enum Frame<'a> {
     CloseStdin,
     Kill,
     Signal(i32),
+    /// The answer to the question of this number.
+    Answer(u64, Box<Answer>),
     // Guard → host
     Stdout(&'a [u8]),
     Stderr(&'a [u8]),
@@ -24,6 +27,11 @@ pub(crate) enum Frame<'a> {
     StdinClosed,
     /// A piece of the collected file of this index.
     File(u16, &'a [u8]),
+    /// A call waits for an answer.
+    Question(Box<Question>),
+    /// The call of this question no longer waits: its task has ended.
+    Withdrawn(u64),
+    Decided(Box<Decided>),
     Completed(Box<Report>),
     Failed(Box<LaunchError>),
 }
@@ -38,6 +46,10 @@ const STDERR: u8 = b'e';
 const STDIN_TAKEN: u8 = b't';
 const STDIN_CLOSED: u8 = b'c';
 const FILE: u8 = b'f';
+const ANSWER: u8 = b'A';
+const QUESTION: u8 = b'q';
+const WITHDRAWN: u8 = b'w';
+const DECIDED: u8 = b'd';
 const COMPLETED: u8 = b'D';
 const FAILED: u8 = b'X';
 
@@ -59,6 +71,10 @@ impl Frame<'_> {
                 frame.extend_from_slice(data);
                 frame
             }
+            Self::Answer(id, answer) => tagged(ANSWER, &(*id, answer))?,
+            Self::Question(question) => tagged(QUESTION, question)?,
+            Self::Withdrawn(id) => encode_bytes(WITHDRAWN, &id.to_le_bytes()),
+            Self::Decided(decided) => tagged(DECIDED, decided)?,
             Self::Completed(report) => tagged(COMPLETED, report)?,
             Self::Failed(error) => tagged(FAILED, error)?,
         })
@@ -82,6 +98,13 @@ impl Frame<'_> {
                     rest.split_at_checked(2).ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
                 Frame::File(u16::from_le_bytes(array(index)?), data)
             }
+            ANSWER => {
+                let (id, answer) = decode(rest)?;
+                Frame::Answer(id, answer)
+            }
+            QUESTION => Frame::Question(decode(rest)?),
+            WITHDRAWN => Frame::Withdrawn(u64::from_le_bytes(array(rest)?)),
+            DECIDED => Frame::Decided(decode(rest)?),
             COMPLETED => Frame::Completed(decode(rest)?),
             FAILED => Frame::Failed(decode(rest)?),
             _ => return Err(postcard::Error::DeserializeBadEnum),

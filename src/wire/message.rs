@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Machine;
 use crate::plan::Confinement;
+use crate::policy::SyscallContext;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,6 +89,39 @@ pub(crate) struct Report {
     pub(crate) refused: Vec<Refused>,
     /// Kinds of refused calls beyond the bound of the list.
     pub(crate) refused_beyond: u32,
+}
+
+/// A call that waits for the host's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Question {
+    /// Counts within a sandbox.
+    pub(crate) id: u64,
+    /// The process that asks.
+    pub(crate) pid: i32,
+    /// The call's own name.
+    pub(crate) syscall: String,
+    /// Whether it is about a directory.
+    pub(crate) directory: bool,
+    pub(crate) context: SyscallContext,
+}
+
+/// A decision, for the audit log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Decided {
+    /// Since 1970.
+    pub(crate) time: Duration,
+    pub(crate) pid: i32,
+    pub(crate) syscall: String,
+    pub(crate) context: SyscallContext,
+    /// `allow`, `deny` or `kill`.
+    pub(crate) decision: String,
+    /// Whether the host was asked.
+    pub(crate) asked: bool,
+    /// The rule that decided or asked. `None`: the plan's grants.
+    pub(crate) rule: Option<String>,
+    pub(crate) reason: Option<String>,
+    /// From the call to its decision.
+    pub(crate) latency: Duration,
 }
 
 /// The daemon's first message.
