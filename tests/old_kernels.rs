@@ -395,7 +395,8 @@ while True:
     except OSError:
         pass
 ";
-    let script = script.replace("        pass\nwhile", "        pass\nelse:\n    time.sleep(600)\nwhile");
+    let script =
+        script.replace("        pass\nwhile", "        pass\nelse:\n    time.sleep(600)\nwhile");
     let Some(plan) = attempts(&script) else { return };
     let plan = plan.limits(limits(|limits| limits.tasks = Some(40)));
     on_each(|abi, executor| {
