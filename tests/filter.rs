@@ -56,11 +56,28 @@ fn profiles() -> Vec<Profile> {
     let mut profiles = Vec::new();
     for landlock_abi in [0, 1, 2, 3, 4, 5, 6, 7] {
         for (tcp, udp) in [(false, false), (true, false), (false, true), (true, true)] {
-            profiles.push(Profile { tcp, udp, landlock_abi, traps: BTreeSet::new() });
+            for judge in 0..4 {
+                let (judge_reading, judge_writing) = (judge & 1 != 0, judge & 2 != 0);
+                let traps = BTreeSet::new();
+                profiles.push(Profile {
+                    tcp,
+                    udp,
+                    landlock_abi,
+                    traps,
+                    judge_reading,
+                    judge_writing,
+                });
+            }
         }
     }
     let traps = ["open", "openat", "read", "execve", "sendto", "unlinkat"];
-    profiles.push(Profile { tcp: true, udp: true, landlock_abi: 7, traps: traps.into() });
+    profiles.push(Profile {
+        tcp: true,
+        udp: true,
+        landlock_abi: 7,
+        traps: traps.into(),
+        ..Profile::default()
+    });
     profiles
 }
 

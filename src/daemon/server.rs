@@ -22,6 +22,7 @@ use crate::isolation::filter::{Arch, compile, sock_filter};
 use crate::isolation::landlock::SystemGrants;
 use crate::isolation::syscalls::{Profile, rule_set};
 use crate::plan::Confinement;
+use crate::policy::{CheckedPolicy, Operation, Operations};
 use crate::spawn::workspace::{Workspace, remove};
 use crate::sys::channel::{Channel, Inbox, Received};
 use crate::sys::child::FIRST_OWN_FD;
@@ -263,7 +264,17 @@ impl Server {
         if !self.kernel.pidfd_getfd {
             traps.extend(["socket", "listen"]);
         }
-        Profile { tcp, udp: false, landlock_abi: self.kernel.landlock, traps }
+        let judged = confinement.policy.as_ref().map_or(Operations::NONE, CheckedPolicy::trapped);
+        let tcp = tcp || confinement.policy.as_ref().is_some_and(CheckedPolicy::uses_tcp);
+        traps.extend(guard::judged_calls(judged));
+        Profile {
+            tcp,
+            udp: false,
+            landlock_abi: self.kernel.landlock,
+            traps,
+            judge_reading: judged.has(Operation::Read),
+            judge_writing: judged.has(Operation::Modify) || judged.has(Operation::Create),
+        }
     }
 
     fn filter(&mut self, profile: &Profile) -> Result<Vec<sock_filter>, LaunchError> {

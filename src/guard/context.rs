@@ -13,6 +13,7 @@ use crate::isolation::landlock::WritableRoot;
 use crate::isolation::syscalls::{self, Profile};
 use crate::plan::Network;
 use crate::sys::notify::{Listener, Notification};
+use crate::sys::shared::Shared;
 use crate::wire::Refused;
 
 /// Kinds of refused calls that are remembered; more are only counted.
@@ -36,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) listing: Mutex<()>,
     pub(crate) writable: Vec<WritableRoot>,
     pub(crate) network: Network,
+    /// Whether a policy judges calls.
+    pub(crate) judges: bool,
     pub(crate) tasks: Tasks,
     /// Proof that signals of this guard stay inside, where the kernel scopes them.
     pub(crate) scope: Option<crate::sys::process::SignalScope>,
@@ -43,6 +46,9 @@ pub(crate) struct Context {
     pub(crate) open_files: u32,
     /// This process.
     pub(crate) guard: i32,
+    /// The first process of the sandbox, and what it shares with this one until its first exec.
+    pub(crate) target: i32,
+    pub(crate) shared: &'static Shared,
     pub(crate) sockets: super::perform::net::Sockets,
     pub(crate) refused: Mutex<RefusedCalls>,
     /// The tree is being killed: forks are left without an answer.
@@ -67,6 +73,11 @@ impl From<Errno> for Refusal {
 }
 
 impl Context {
+    /// Whether a call comes from the target before it has executed anything.
+    pub(crate) fn is_first_exec(&self, tid: i32) -> bool {
+        tid == self.target && !self.shared.has_left()
+    }
+
     /// Answers a call with an errno and remembers that it was refused.
     pub(crate) fn refuse(&self, call: &Notification, refusal: Refusal) {
         let errno = match refusal {

@@ -16,7 +16,8 @@ use nix::sys::time::TimeVal;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::{Pid, read, write};
 
-use super::{Birth, Target};
+use super::desk::Told;
+use super::{Birth, DeskLine, Target};
 use crate::error::LaunchError;
 use crate::plan::{Launch, Limits};
 use crate::spawn::command;
@@ -47,6 +48,7 @@ pub(crate) struct Parts {
     pub(crate) workspace: Workspace,
     pub(crate) limits: Limits,
     pub(crate) terminal: bool,
+    pub(super) line: Option<DeskLine>,
     pub(super) birth: Birth,
 }
 
@@ -61,6 +63,8 @@ pub(crate) struct Control {
     workspace: Workspace,
     limits: Limits,
     terminal: bool,
+    /// To where calls are judged.
+    line: Option<DeskLine>,
     /// What the target is made of, until it is.
     birth: Option<Birth>,
     target: Option<Target>,
@@ -93,6 +97,7 @@ enum Source {
     HostProcess,
     Meter,
     Signals,
+    Desk,
     Stdin,
     Stdout,
     Stderr,
@@ -100,8 +105,18 @@ enum Source {
 
 impl Control {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { host, meter, host_pidfd, signals, streams, workspace, limits, terminal, birth } =
-            parts;
+        let Parts {
+            host,
+            meter,
+            host_pidfd,
+            signals,
+            streams,
+            workspace,
+            limits,
+            terminal,
+            line,
+            birth,
+        } = parts;
         Self {
             host,
             meter,
@@ -111,6 +126,7 @@ impl Control {
             workspace,
             limits,
             terminal,
+            line,
             birth: Some(birth),
             target: None,
             launch: None,
@@ -177,8 +193,8 @@ impl Control {
     }
 
     fn wait(&self) -> Result<Vec<(Source, PollFlags)>, Errno> {
-        let mut sources = Vec::with_capacity(7);
-        let mut fds = Vec::with_capacity(7);
+        let mut sources = Vec::with_capacity(8);
+        let mut fds = Vec::with_capacity(8);
         let mut add = |source, fd, events| {
             sources.push(source);
             fds.push(PollFd::new(fd, events));
@@ -188,6 +204,9 @@ impl Control {
         add(Source::HostProcess, self.host_pidfd.as_fd(), PollFlags::POLLIN);
         add(Source::Meter, self.meter.as_fd(), PollFlags::POLLIN);
         add(Source::Signals, self.signals.as_fd(), PollFlags::POLLIN);
+        if let Some(line) = &self.line {
+            add(Source::Desk, line.wake.as_fd(), PollFlags::POLLIN);
+        }
         if self.started.is_some() {
             let streams = &self.streams;
             // While the host does not take what there is, the program waits in its pipe.
@@ -267,6 +286,7 @@ impl Control {
             Source::HostProcess => self.abandoned = true,
             Source::Meter => self.hear_meter(),
             Source::Signals => while let Ok(Some(_)) = self.signals.read_signal() {},
+            Source::Desk => self.hear_desk(),
             Source::Stdin => self.feed(),
             Source::Stdout | Source::Stderr => {
                 self.pass_on(source);
@@ -297,6 +317,13 @@ impl Control {
                 }
                 Ok(Frame::Kill) => self.kill(Status::Killed),
                 Ok(Frame::Signal(number)) => self.forward(number),
+                Ok(Frame::Answer(id, answer)) => {
+                    if let Some(line) = &self.line
+                        && line.answers.send((id, *answer)).is_ok()
+                    {
+                        let _ = line.answered.write(1);
+                    }
+                }
                 // Not a host of ours.
                 Ok(_) | Err(_) => self.abandoned = true,
             },
@@ -304,6 +331,18 @@ impl Control {
             Ok(Received::Closed) | Err(_) => self.abandoned = true,
         }
         self.inbox = inbox;
+    }
+
+    fn hear_desk(&mut self) {
+        let Some(line) = &self.line else { return };
+        let _ = line.wake.read();
+        let told: Vec<Told> = line.told.try_iter().collect();
+        for told in told {
+            match told {
+                Told::Frame(frame) => self.post(frame),
+                Told::Kill => self.kill(Status::Killed),
+            }
+        }
     }
 
     fn hear_meter(&mut self) {
@@ -557,6 +596,7 @@ impl Control {
             }
         }
         let wall = self.started.map_or(Duration::ZERO, |at| at.elapsed());
+        self.hear_desk();
         // Once closed, their numbers are somebody else's.
         if std::mem::take(&mut self.slots_open) {
             close_slots();

@@ -40,8 +40,26 @@ pub(crate) enum Target {
     Fd(i32),
 }
 
+/// A name that is made, removed or changed. Never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) dirfd: i32,
+    pub(crate) path: Vec<u8>,
+}
+
+/// A change of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Names {
+    Delete { place: Place, dir: bool },
+    Rename { from: Place, to: Place, flags: u32 },
+    Link { from: Target, to: Place },
+    Symlink { text: Vec<u8>, place: Place },
+    MakeDir { place: Place, mode: u32 },
+    MakeNode { place: Place, mode: u32 },
+}
+
 /// A change of metadata.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Change {
     Mode(u32),
     Owner {
@@ -61,10 +79,20 @@ pub(crate) enum Change {
 }
 
 /// One call that was handed to the guard.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Call {
     /// A process or thread.
-    Spawn,
+    Spawn {
+        thread: bool,
+    },
+    Names(Names),
+    Exec {
+        target: Target,
+        argv: Vec<Vec<u8>>,
+    },
+    Umask {
+        mask: u32,
+    },
     Metadata {
         target: Target,
         change: Change,
@@ -98,12 +126,17 @@ pub(crate) enum Call {
     /// To a process, a group (negative) or everything (-1).
     SignalProcess {
         pid: i32,
+        signal: i32,
     },
     SignalThread {
         tgid: Option<i32>,
         tid: i32,
+        signal: i32,
     },
-    SignalPidfd,
+    SignalPidfd {
+        fd: i32,
+        signal: i32,
+    },
     /// A setting of the caller's own thread or process, if the number is the caller's.
     OwnSetting {
         pid: i32,
@@ -128,7 +161,36 @@ pub(crate) fn decode(
     let [a, b, c, d, e, _] = *args;
     let path = |address, follow| at(memory, libc::AT_FDCWD, address, follow);
     let call = match name {
-        "fork" | "vfork" | "clone" => Call::Spawn,
+        "fork" | "vfork" => Call::Spawn { thread: false },
+        "clone" => Call::Spawn { thread: a as i32 & libc::CLONE_THREAD != 0 },
+        "unlink" => delete(place(memory, CWD, a)?, false),
+        "rmdir" => delete(place(memory, CWD, a)?, true),
+        "unlinkat" => {
+            if c as i32 & !libc::AT_REMOVEDIR != 0 {
+                return Err(Errno::EINVAL);
+            }
+            delete(place(memory, a as i32, b)?, c as i32 != 0)
+        }
+        "rename" => rename(place(memory, CWD, a)?, place(memory, CWD, b)?, 0)?,
+        "renameat" => rename(place(memory, a as i32, b)?, place(memory, c as i32, d)?, 0)?,
+        "renameat2" => rename(place(memory, a as i32, b)?, place(memory, c as i32, d)?, e as u32)?,
+        "link" => Call::Names(Names::Link {
+            from: at(memory, CWD, a, false)?,
+            to: place(memory, CWD, b)?,
+        }),
+        "linkat" => link(memory, args)?,
+        "symlink" => symlink(memory, a, CWD, b)?,
+        "symlinkat" => symlink(memory, a, b as i32, c)?,
+        "mkdir" => make_dir(place(memory, CWD, a)?, b),
+        "mkdirat" => make_dir(place(memory, a as i32, b)?, c),
+        "mknod" => make_node(place(memory, CWD, a)?, b),
+        "mknodat" => make_node(place(memory, a as i32, b)?, c),
+        "umask" => Call::Umask { mask: a as u32 & 0o777 },
+        "execve" => Call::Exec { target: path(a, true)?, argv: arguments(memory, b)? },
+        "execveat" => Call::Exec {
+            target: with_flags(memory, a as i32, b, e as i32)?,
+            argv: arguments(memory, c)?,
+        },
         "chmod" => metadata(path(a, true)?, Change::Mode(b as u32)),
         "fchmod" => metadata(Target::Fd(a as i32), Change::Mode(b as u32)),
         "fchmodat" => metadata(at(memory, a as i32, b, true)?, Change::Mode(c as u32)),
@@ -164,7 +226,7 @@ pub(crate) fn decode(
         "socket" => Call::Socket { family: a as i32, kind: b as i32, protocol: c as i32 },
         "truncate" => Call::Truncate { target: path(a, true)?, length: b as i64 },
         "open" => Call::Open {
-            target: path(a, b as i32 & libc::O_NOFOLLOW == 0)?,
+            target: path(a, follows(b as i32))?,
             flags: b as i32,
             mode: c as u32,
         },
@@ -174,16 +236,16 @@ pub(crate) fn decode(
             mode: b as u32,
         },
         "openat" => Call::Open {
-            target: at(memory, a as i32, b, c as i32 & libc::O_NOFOLLOW == 0)?,
+            target: at(memory, a as i32, b, follows(c as i32))?,
             flags: c as i32,
             mode: d as u32,
         },
-        "kill" | "rt_sigqueueinfo" => Call::SignalProcess { pid: a as i32 },
-        "tkill" => Call::SignalThread { tgid: None, tid: a as i32 },
+        "kill" | "rt_sigqueueinfo" => Call::SignalProcess { pid: a as i32, signal: b as i32 },
+        "tkill" => Call::SignalThread { tgid: None, tid: a as i32, signal: b as i32 },
         "tgkill" | "rt_tgsigqueueinfo" => {
-            Call::SignalThread { tgid: Some(a as i32), tid: b as i32 }
+            Call::SignalThread { tgid: Some(a as i32), tid: b as i32, signal: c as i32 }
         }
-        "pidfd_send_signal" => Call::SignalPidfd,
+        "pidfd_send_signal" => Call::SignalPidfd { fd: a as i32, signal: b as i32 },
         "rt_sigaction" => Call::ChildHandler { action: b },
         "prlimit64" | "sched_setparam" => Call::OwnSetting { pid: a as i32 },
         "sched_setaffinity" => {
@@ -195,6 +257,104 @@ pub(crate) fn decode(
         _ => return Ok(None),
     };
     Ok(Some(call))
+}
+
+const CWD: i32 = libc::AT_FDCWD;
+
+/// Whether the last component of an opened path is followed.
+fn follows(flags: i32) -> bool {
+    const NEW: i32 = libc::O_CREAT | libc::O_EXCL;
+    flags & libc::O_NOFOLLOW == 0 && flags & NEW != NEW
+}
+
+fn place(memory: &impl ReadMemory, dirfd: i32, path: u64) -> Result<Place, Errno> {
+    let path = memory.string(path, PATH)?;
+    if path.is_empty() { Err(Errno::ENOENT) } else { Ok(Place { dirfd, path }) }
+}
+
+fn delete(place: Place, dir: bool) -> Call {
+    Call::Names(Names::Delete { place, dir })
+}
+
+fn rename(from: Place, to: Place, flags: u32) -> Result<Call, Errno> {
+    const NOREPLACE: u32 = 1;
+    const EXCHANGE: u32 = 2;
+    const WHITEOUT: u32 = 4;
+    match flags {
+        0 | NOREPLACE | EXCHANGE => Ok(Call::Names(Names::Rename { from, to, flags })),
+        // It makes a device, for overlay file systems only.
+        _ if flags & WHITEOUT != 0 => Err(Errno::EPERM),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn link(memory: &impl ReadMemory, args: &[u64; 6]) -> Result<Call, Errno> {
+    let [from_dir, from, to_dir, to, flags, _] = *args;
+    let flags = flags as i32;
+    if flags & !(libc::AT_SYMLINK_FOLLOW | libc::AT_EMPTY_PATH) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let path = memory.string(from, PATH)?;
+    let from = match (path.is_empty(), flags & libc::AT_EMPTY_PATH != 0) {
+        (true, true) if from_dir as i32 != CWD => Target::Fd(from_dir as i32),
+        (true, _) => return Err(Errno::ENOENT),
+        (false, _) => Target::Path {
+            dirfd: from_dir as i32,
+            path,
+            follow: flags & libc::AT_SYMLINK_FOLLOW != 0,
+        },
+    };
+    Ok(Call::Names(Names::Link { from, to: place(memory, to_dir as i32, to)? }))
+}
+
+fn symlink(memory: &impl ReadMemory, text: u64, dirfd: i32, path: u64) -> Result<Call, Errno> {
+    let text = memory.string(text, PATH)?;
+    if text.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    Ok(Call::Names(Names::Symlink { text, place: place(memory, dirfd, path)? }))
+}
+
+fn make_dir(place: Place, mode: u64) -> Call {
+    Call::Names(Names::MakeDir { place, mode: mode as u32 })
+}
+
+fn make_node(place: Place, mode: u64) -> Call {
+    Call::Names(Names::MakeNode { place, mode: mode as u32 })
+}
+
+/// A program's arguments. What is longer than the kernel itself usually takes is refused.
+fn arguments(memory: &impl ReadMemory, list: u64) -> Result<Vec<Vec<u8>>, Errno> {
+    const ONE: usize = 128 * 1024;
+    const ALL: usize = 2 << 20;
+    let mut found = Vec::new();
+    let mut total = 0;
+    if list == 0 {
+        // As the kernel does: a program has a name, if an empty one.
+        return Ok(vec![Vec::new()]);
+    }
+    loop {
+        let mut word = [0; 8];
+        let at = (found.len() as u64).checked_mul(8).and_then(|offset| list.checked_add(offset));
+        memory.read(at.ok_or(Errno::EFAULT)?, &mut word)?;
+        let address = u64::from_ne_bytes(word);
+        if address == 0 {
+            break;
+        }
+        let text = memory.string(address, ONE).map_err(|errno| match errno {
+            Errno::ENAMETOOLONG => Errno::E2BIG,
+            other => other,
+        })?;
+        total += text.len() + 9;
+        if total > ALL {
+            return Err(Errno::E2BIG);
+        }
+        found.push(text);
+    }
+    if found.is_empty() {
+        found.push(Vec::new());
+    }
+    Ok(found)
 }
 
 fn metadata(target: Target, change: Change) -> Call {
@@ -347,7 +507,7 @@ mod tests {
         decode(name, &args, &Fake(memory.to_vec()))
     }
 
-    const CWD: u64 = libc::AT_FDCWD as u32 as u64;
+    const CWD: u64 = super::CWD as u32 as u64;
 
     #[test]
     fn spellings_come_out_alike() {

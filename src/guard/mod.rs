@@ -5,10 +5,14 @@
 mod context;
 mod control;
 mod decode;
+mod desk;
+mod execs;
 mod lane;
+mod peek;
 mod perform;
 mod resolve;
 mod serve;
+mod subject;
 mod tree;
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -16,8 +20,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -30,6 +36,7 @@ use crate::isolation::filter::{Arch, sock_filter};
 use crate::isolation::syscalls::Profile;
 use crate::isolation::{landlock, limits};
 use crate::plan::{Confinement, Network};
+use crate::policy::{self, CheckedPolicy, Matcher, Operation, Operations};
 use crate::spawn::command;
 use crate::spawn::stdio::Streams;
 use crate::spawn::workspace::Workspace;
@@ -43,8 +50,12 @@ use crate::wire::Frame;
 
 use context::{Context, RefusedCalls};
 use control::Control;
+use desk::{Judge, Line, Told};
+use peek::Peek;
 use tree::Tasks;
 
+/// The file mode mask that programs start with.
+pub(crate) const UMASK: u32 = 0o022;
 /// A target that has not locked itself down by then never will.
 const LOCKDOWN_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -120,6 +131,11 @@ fn arm(setup: Setup, last_words: &OwnedFd) -> Result<Control, LaunchError> {
     let signals = SignalFd::with_flags(&chld, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .map_err(resources("signalfd"))?;
     let streams = Streams::pipes().map_err(resources("pipe"))?;
+    let judging = match &confinement.policy {
+        // While this thread may still read procfs, and look paths up.
+        Some(policy) => Some(judging(policy, &ruleset, &workspace)?),
+        None => None,
+    };
     let layer = |layer: &'static str| {
         move |errno: Errno| LaunchError::Layer { layer: layer.into(), errno: errno as i32 }
     };
@@ -149,7 +165,10 @@ fn arm(setup: Setup, last_words: &OwnedFd) -> Result<Control, LaunchError> {
         workspace,
         limits: limits.clone(),
         terminal: confinement.terminal,
+        line: judging.as_ref().map(|(_, line)| line.clone()),
         birth: Birth {
+            judge: judging.map(|(judge, _)| judge),
+
             lockdown,
             kernel,
             profile,
@@ -164,9 +183,83 @@ fn arm(setup: Setup, last_words: &OwnedFd) -> Result<Control, LaunchError> {
     }))
 }
 
+/// The main loop's end of the line to the desk.
+#[derive(Debug, Clone)]
+pub(crate) struct DeskLine {
+    pub(crate) told: Receiver<Told>,
+    pub(crate) wake: Arc<EventFd>,
+    pub(crate) answers: Sender<(u64, policy::Answer)>,
+    pub(crate) answered: Arc<EventFd>,
+}
+
+/// Makes what judges calls.
+fn judging(
+    policy: &CheckedPolicy,
+    ruleset: &landlock::Ruleset,
+    workspace: &Workspace,
+) -> Result<(Judge, DeskLine), LaunchError> {
+    let own = landlock::resolved(workspace.dir.as_fd()).map_err(resources("workspace"))?;
+    let places = policy.places(own);
+    let matcher =
+        Matcher::new(policy.clone(), &places, &ruleset.covered, |path| landlock::real_path(path));
+    let peek = Peek::start().map_err(resources("thread"))?;
+    let event = || {
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        EventFd::from_value_and_flags(0, flags).map(Arc::new).map_err(resources("eventfd"))
+    };
+    let (tell, told) = unbounded();
+    let (answer, answers) = unbounded();
+    let (wake, answered) = (event()?, event()?);
+    let line =
+        Line { told: tell, wake: Arc::clone(&wake), answers, answered: Arc::clone(&answered) };
+    let judge = Judge {
+        matcher,
+        ask_timeout: policy.ask_timeout,
+        audit: policy.audit,
+        peek,
+        line,
+        umask_varies: AtomicBool::new(false),
+    };
+    Ok((judge, DeskLine { told, wake, answers: answer, answered }))
+}
+
+/// The calls that are handed to the guard if these operations are judged. Opening goes by its flags,
+/// see [`Profile::judge_reading`].
+pub(crate) fn judged_calls(judged: Operations) -> impl Iterator<Item = &'static str> {
+    use Operation::{Create, Delete, Exec, Metadata, Modify, Read, Rename, Signal};
+    const CALLS: &[(&[Operation], &[&str])] = &[
+        (&[Modify, Create], &["creat"]),
+        (&[Modify], &["truncate"]),
+        // The guard must know when new files get other modes than by default.
+        (
+            &[Create],
+            &["mkdir", "mkdirat", "mknod", "mknodat", "symlink", "symlinkat", "umask"],
+        ),
+        (&[Delete], &["unlink", "unlinkat", "rmdir"]),
+        // Under another name another rule would hold for the same content.
+        (
+            &[Read, Modify, Create, Delete, Rename, Metadata],
+            &["rename", "renameat", "renameat2", "link", "linkat"],
+        ),
+        (&[Exec], &["execve", "execveat"]),
+        (
+            &[Signal],
+            &[
+                "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo",
+                "pidfd_send_signal",
+            ],
+        ),
+    ];
+    CALLS
+        .iter()
+        .filter(move |(operations, _)| operations.iter().any(|one| judged.has(*one)))
+        .flat_map(|(_, calls)| calls.iter().copied())
+}
+
 /// What the target and the thread that serves it are made of.
 #[derive(Debug)]
 struct Birth {
+    judge: Option<Judge>,
     lockdown: &'static Lockdown,
     kernel: Kernel,
     profile: Profile,
@@ -213,10 +306,13 @@ impl Birth {
             listing: Mutex::new(()),
             writable: self.writable,
             network: self.network,
+            judges: self.judge.is_some(),
             tasks: Tasks::new(self.tasks),
             scope: self.scope,
             open_files: self.open_files,
             guard: nix::unistd::getpid().as_raw(),
+            target: pid,
+            shared,
             closing: AtomicBool::new(false),
             sockets: perform::net::Sockets::default(),
             refused: Mutex::new(RefusedCalls::default()),
@@ -226,7 +322,7 @@ impl Birth {
         std::thread::Builder::new()
             .name("notify".into())
             .stack_size(512 * 1024)
-            .spawn(move || serve::serve(&served))
+            .spawn(move || serve::serve(&served, self.judge))
             .map_err(|error| {
                 end();
                 resources("thread")(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN)))

@@ -3,17 +3,23 @@
 //! A handle (`O_PATH`) names one object for as long as it is held, whatever happens to the path.
 //! What is decided and what is done both go by it.
 
+use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{FileStat, Mode, fstat};
+use nix::fcntl::{OFlag, openat, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
-use super::decode::Target;
+use super::decode::{Place, Target};
 use crate::isolation::landlock::{WritableRoot, resolved};
+use crate::policy::Facts;
 use crate::sys::openat2::{RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2};
 
+/// Links that a walk goes through at most, as the kernel's.
+const LINKS: u32 = 40;
 const HANDLE: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 
 /// A task's view of the file system, through its own entries of procfs. Opening those needs the
@@ -45,22 +51,79 @@ impl View<'_> {
     }
 
     fn path(&self, dirfd: i32, path: &[u8], follow: bool) -> Result<OwnedFd, Errno> {
-        // The task's own descriptors, under the names that lead through `/proc/self`, which here
-        // would be the guard's.
-        if let Some(fd) = own_descriptor(path)
-            && follow
-        {
-            return self.descriptor(fd);
+        self.walk(self.base(dirfd, path)?, path, follow)
+    }
+
+    fn walk(&self, base: OwnedFd, path: &[u8], follow: bool) -> Result<OwnedFd, Errno> {
+        let text = CString::new(path).map_err(|_| Errno::EINVAL)?;
+        let flags = libc::O_PATH | if follow { 0 } else { libc::O_NOFOLLOW };
+        // Most paths have no link in them.
+        match again(base.as_fd(), &text, flags, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS) {
+            Err(Errno::ELOOP) => {}
+            other => return other,
         }
-        let base = if path.first() == Some(&b'/') {
-            self.entry("root")?
+        match again(base.as_fd(), &text, flags, RESOLVE_NO_MAGICLINKS) {
+            // `/proc/self` was the guard's there.
+            Ok(handle) if !is_procfs(handle.as_fd())? => Ok(handle),
+            Ok(_) | Err(Errno::ELOOP | Errno::ENOENT | Errno::EACCES) => {
+                Walk::new(*self, base, path, follow).run()
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn base(&self, dirfd: i32, path: &[u8]) -> Result<OwnedFd, Errno> {
+        if path.first() == Some(&b'/') {
+            self.entry("root")
         } else if dirfd == libc::AT_FDCWD {
-            self.entry("cwd")?
+            self.entry("cwd")
         } else {
-            self.descriptor(dirfd)?
-        };
-        let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
-        walk(base.as_fd(), &path, follow)
+            self.descriptor(dirfd)
+        }
+    }
+
+    /// Splits a name into the directory it lies in, pinned, and its last component, with the
+    /// slashes behind it if there are any.
+    pub(crate) fn parent(&self, place: &Place) -> Result<Name, Errno> {
+        self.split(self.base(place.dirfd, &place.path)?, &place.path)
+    }
+
+    fn split(&self, base: OwnedFd, path: &[u8]) -> Result<Name, Errno> {
+        let end = path.iter().rposition(|b| *b != b'/').map_or(0, |last| last + 1);
+        if end == 0 {
+            // The root itself, which can't be made or removed: the kernel says how.
+            return Ok(Name { dir: self.entry("root")?, leaf: c"/".to_owned() });
+        }
+        let start = path[..end].iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
+        let parent = if start == 0 { b"." } else { &path[..start] };
+        let dir = self.walk(base, parent, true)?;
+        if kind_of(&dir)? != SFlag::S_IFDIR {
+            return Err(Errno::ENOTDIR);
+        }
+        Ok(Name { dir, leaf: CString::new(&path[start..]).map_err(|_| Errno::EINVAL)? })
+    }
+
+    /// The name that a file gets when `O_CREAT` makes it: links are followed also where they lead
+    /// to nothing yet. `EEXIST` if there is something.
+    pub(crate) fn new_name(&self, place: &Place, follow: bool) -> Result<Name, Errno> {
+        let mut name = self.parent(place)?;
+        for _ in 0..LINKS {
+            if name.is_special() || name.leaf.to_bytes().ends_with(b"/") {
+                return Err(Errno::EISDIR);
+            }
+            let found = match name.pin() {
+                Err(Errno::ENOENT) => return Ok(name),
+                other => other?,
+            };
+            if !follow || kind_of(&found)? != SFlag::S_IFLNK {
+                return Err(Errno::EEXIST);
+            }
+            let text = readlinkat(&found, c"")?.into_encoded_bytes();
+            let root = text.first() == Some(&b'/');
+            let base = if root { self.entry("root")? } else { name.dir };
+            name = self.split(base, &text)?;
+        }
+        Err(Errno::ELOOP)
     }
 
     /// The directory that relative paths start from.
@@ -73,25 +136,182 @@ impl View<'_> {
     }
 }
 
+/// A name in a pinned directory.
+#[derive(Debug)]
+pub(crate) struct Name {
+    pub(crate) dir: OwnedFd,
+    /// With the slashes behind it.
+    pub(crate) leaf: CString,
+}
+
+impl Name {
+    /// Whether it can be neither made nor removed, so that the kernel refuses whatever it is.
+    pub(crate) fn is_special(&self) -> bool {
+        matches!(self.bare(), b"" | b"." | b"..")
+    }
+
+    /// What has the name, links not followed.
+    pub(crate) fn pin(&self) -> Result<OwnedFd, Errno> {
+        let leaf = CString::new(self.bare()).map_err(|_| Errno::EINVAL)?;
+        again(self.dir.as_fd(), &leaf, libc::O_PATH | libc::O_NOFOLLOW, RESOLVE_NO_MAGICLINKS)
+    }
+
+    /// Its absolute path. `ENOENT` in a directory that has been removed.
+    pub(crate) fn path(&self) -> Result<Vec<u8>, Errno> {
+        let mut path = resolved(self.dir.as_fd())?;
+        if path.first() != Some(&b'/') || fstat(&self.dir)?.st_nlink == 0 {
+            return Err(Errno::ENOENT);
+        }
+        if path.last() != Some(&b'/') {
+            path.push(b'/');
+        }
+        path.extend_from_slice(self.bare());
+        Ok(path)
+    }
+
+    fn bare(&self) -> &[u8] {
+        let leaf = self.leaf.to_bytes();
+        let end = leaf.iter().rposition(|b| *b != b'/').map_or(0, |last| last + 1);
+        &leaf[..end]
+    }
+}
+
+/// Everything below a directory, as relative paths. `EACCES` if that is more than `most`.
+pub(crate) fn below(dir: BorrowedFd<'_>, most: usize) -> Result<Vec<(Vec<u8>, Facts)>, Errno> {
+    let mut found = Vec::new();
+    let mut left = vec![(Vec::new(), dir.try_clone_to_owned().map_err(|_| Errno::EMFILE)?)];
+    while let Some((prefix, handle)) = left.pop() {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let mut list = Dir::openat(&handle, c".", flags, Mode::empty())?;
+        for entry in list.iter() {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let path = [prefix.as_slice(), name.to_bytes()].concat();
+            let child = openat(&handle, name, HANDLE | OFlag::O_NOFOLLOW, Mode::empty())?;
+            let directory = kind_of(&child)? == SFlag::S_IFDIR;
+            found.push((path.clone(), Facts { exists: false, directory }));
+            if found.len() > most {
+                return Err(Errno::EACCES);
+            }
+            if directory {
+                left.push(([path.as_slice(), b"/"].concat(), child));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What kind of thing a handle is on.
+pub(crate) fn kind_of(handle: impl AsFd) -> Result<SFlag, Errno> {
+    Ok(SFlag::from_bits_truncate(fstat(handle)?.st_mode & SFlag::S_IFMT.bits()))
+}
+
 /// Walks as the kernel would for the task, but through no magic link.
-fn walk(base: BorrowedFd<'_>, path: &CStr, follow: bool) -> Result<OwnedFd, Errno> {
-    let flags = libc::O_PATH | if follow { 0 } else { libc::O_NOFOLLOW };
-    let walk = |resolve| loop {
+fn again(base: BorrowedFd<'_>, path: &CStr, flags: i32, resolve: u64) -> Result<OwnedFd, Errno> {
+    loop {
         match openat2(base, path, flags, 0, resolve) {
             // A rename somewhere raced with `..`; the kernel asks to try again.
             Err(Errno::EAGAIN) => {}
             other => return other,
         }
-    };
-    walk(RESOLVE_NO_MAGICLINKS)
+    }
 }
 
-/// The number in `/proc/self/fd/N` and its other spellings.
-fn own_descriptor(path: &[u8]) -> Option<i32> {
-    let number = [&b"/proc/self/fd/"[..], b"/proc/thread-self/fd/", b"/dev/fd/"]
-        .iter()
-        .find_map(|prefix| path.strip_prefix(*prefix))?;
-    std::str::from_utf8(number).ok()?.parse().ok()
+pub(crate) fn is_procfs(handle: BorrowedFd<'_>) -> Result<bool, Errno> {
+    Ok(fstatfs(handle)?.filesystem_type() == PROC_SUPER_MAGIC)
+}
+
+/// A walk a component at a time, for paths through links: `/proc/self` is the task's here, and its
+/// own descriptors may be reached through their entries there.
+struct Walk<'a> {
+    view: View<'a>,
+    here: OwnedFd,
+    left: VecDeque<Vec<u8>>,
+    follow: bool,
+    must_be_directory: bool,
+    links: u32,
+}
+
+impl<'a> Walk<'a> {
+    fn new(view: View<'a>, base: OwnedFd, path: &[u8], follow: bool) -> Self {
+        let left = VecDeque::new();
+        let mut walk = Self { view, here: base, left, follow, must_be_directory: false, links: 0 };
+        walk.enter(path);
+        walk
+    }
+
+    /// Puts the components of a path, or of a link's text, in front of those that are left.
+    fn enter(&mut self, path: &[u8]) {
+        if self.left.is_empty() && (path.ends_with(b"/") || path.ends_with(b"/.")) {
+            self.must_be_directory = true;
+        }
+        let parts = path.split(|b| *b == b'/').filter(|part| !part.is_empty() && part != b".");
+        for part in parts.rev() {
+            self.left.push_front(part.to_vec());
+        }
+    }
+
+    fn run(mut self) -> Result<OwnedFd, Errno> {
+        while let Some(part) = self.left.pop_front() {
+            if kind_of(&self.here)? != SFlag::S_IFDIR {
+                return Err(Errno::ENOTDIR);
+            }
+            let name = CString::new(part.as_slice()).map_err(|_| Errno::EINVAL)?;
+            let flags = libc::O_PATH | libc::O_NOFOLLOW;
+            let next = again(self.here.as_fd(), &name, flags, RESOLVE_NO_MAGICLINKS)?;
+            let last = self.left.is_empty() && !self.must_be_directory;
+            if kind_of(&next)? != SFlag::S_IFLNK || (last && !self.follow) {
+                self.here = next;
+                continue;
+            }
+            self.links += 1;
+            if self.links > LINKS {
+                return Err(Errno::ELOOP);
+            }
+            if is_procfs(next.as_fd())? {
+                self.procfs_link(&part, &name)?;
+                continue;
+            }
+            let text = readlinkat(&next, c"")?.into_encoded_bytes();
+            if text.first() == Some(&b'/') {
+                self.here = self.view.entry("root")?;
+            }
+            self.enter(&text);
+        }
+        if self.must_be_directory && kind_of(&self.here)? != SFlag::S_IFDIR {
+            return Err(Errno::ENOTDIR);
+        }
+        Ok(self.here)
+    }
+
+    fn procfs_link(&mut self, part: &[u8], name: &CStr) -> Result<(), Errno> {
+        /// Of procfs's root directory.
+        const ROOT: u64 = 1;
+        let own = self.view.tid.to_string().into_bytes();
+        if fstat(&self.here)?.st_ino == ROOT {
+            match part {
+                b"self" | b"thread-self" => self.left.push_front(own),
+                // `mounts` and `net` lead through `self`.
+                _ => {
+                    let text = readlinkat(&self.here, name)?.into_encoded_bytes();
+                    self.enter(&text);
+                }
+            }
+            return Ok(());
+        }
+        // A magic link leads to the object itself. Only the task's own: what other processes have
+        // open, or where the guard is, is none of its business.
+        let dir = resolved(self.here.as_fd())?;
+        let below = dir.strip_prefix(b"/proc/").and_then(|rest| rest.strip_prefix(&own[..]));
+        if !matches!(below, Some(b"" | b"/fd")) {
+            return Err(Errno::EACCES);
+        }
+        self.here = openat(&self.here, name, HANDLE, Mode::empty())?;
+        Ok(())
+    }
 }
 
 /// Whether the object lies below a writable root. Proved by walking down from the root's handle
@@ -199,13 +419,5 @@ mod tests {
         let pinned = handle(&outside, OFlag::empty());
         std::fs::remove_file(&outside).unwrap();
         assert!(!is_writable(&roots, pinned.as_fd()).unwrap());
-    }
-
-    #[test]
-    fn descriptors_are_known_by_their_procfs_names() {
-        assert_eq!(own_descriptor(b"/proc/self/fd/7"), Some(7));
-        assert_eq!(own_descriptor(b"/dev/fd/0"), Some(0));
-        assert_eq!(own_descriptor(b"/proc/self/fd/7/x"), None);
-        assert_eq!(own_descriptor(b"/proc/1/fd/7"), None);
     }
 }

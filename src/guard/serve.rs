@@ -2,15 +2,19 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 
 use super::context::{Context, Refusal};
 use super::decode::{Call, decode};
+use super::desk::{Desk, Judge, Judged, LOOK};
+use super::execs::Execs;
 use super::lane::Lanes;
-use super::perform::{Answer, files, metadata, net, signals};
+use super::perform::{Answer, Ready, files, net, open, signals};
 use super::resolve::View;
 use crate::isolation::syscalls::{self, GuardClass};
 use crate::sys::memory::Memory;
@@ -18,68 +22,272 @@ use crate::sys::notify::{ContinueProof, Notification};
 use crate::sys::process::is_thread_of;
 
 /// How often sockets that are being connected are looked at.
-const SETTLE_MS: u16 = 20;
+const SETTLE: Duration = Duration::from_millis(20);
+/// Opens of pipes that wait for their other end.
+const PIPES: usize = 64;
 
 /// Answers calls until the last task under the filter is gone.
-pub(crate) fn serve(context: &Arc<Context>) {
-    let lanes = Lanes::new();
-    loop {
-        let mut listener = [PollFd::new(context.listener.as_fd(), PollFlags::POLLIN)];
+pub(crate) fn serve(context: &Arc<Context>, judge: Option<Judge>) {
+    let mut server = Server {
+        context: Arc::clone(context),
+        lanes: Lanes::new(),
+        desk: judge.map(Desk::new),
+        execs: Execs::default(),
+        pipes: Arc::default(),
+    };
+    while server.step() {}
+}
+
+struct Server {
+    context: Arc<Context>,
+    lanes: Lanes,
+    desk: Option<Desk>,
+    execs: Execs,
+    pipes: Arc<AtomicUsize>,
+}
+
+impl Server {
+    /// Waits for something to do and does it. Returns whether there may be more.
+    fn step(&mut self) -> bool {
+        let context = Arc::clone(&self.context);
         let unsettled = !context.kernel.pidfd_getfd && context.sockets.unsettled();
-        let wait = if unsettled { PollTimeout::from(SETTLE_MS) } else { PollTimeout::NONE };
-        match poll(&mut listener, wait) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(_) => return,
+        let mut fds = vec![PollFd::new(context.listener.as_fd(), PollFlags::POLLIN)];
+        if let Some(desk) = &self.desk {
+            fds.push(PollFd::new(desk.answered().as_fd(), PollFlags::POLLIN));
         }
+        let looks = self.desk.as_ref().is_some_and(Desk::is_open).then_some(LOOK);
+        let wait = [unsettled.then_some(SETTLE), looks, self.execs.wait()];
+        let wait = wait.into_iter().flatten().min().map(TimeSpec::from_duration);
+        match ppoll(&mut fds, wait, None) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return false,
+        }
+        let ready = |at: usize| fds.get(at).and_then(PollFd::revents).unwrap_or(PollFlags::empty());
+        let (events, answered) = (ready(0), ready(1));
         if unsettled {
             context.sockets.settle();
         }
-        let events = listener[0].revents().unwrap_or(PollFlags::empty());
+        self.look_at_execs();
+        if !answered.is_empty() {
+            self.hear_host();
+        }
+        if looks.is_some()
+            && let Some(desk) = &mut self.desk
+        {
+            desk.look_around(&context);
+        }
         if events.contains(PollFlags::POLLIN) {
             match context.listener.receive() {
-                Ok(call) => answer(context, &lanes, &call),
+                Ok(call) => self.answer(&call),
                 // Its task died or was interrupted between poll and here.
                 Err(Errno::ENOENT | Errno::EINTR) => {}
-                Err(_) => return,
+                Err(_) => return false,
             }
         } else if events.intersects(PollFlags::POLLHUP | PollFlags::POLLERR) {
+            return false;
+        }
+        true
+    }
+
+    fn answer(&mut self, call: &Notification) {
+        let context = Arc::clone(&self.context);
+        let class = syscalls::class_for_guard(&context.profile, context.arch, call.nr, &call.args);
+        if let GuardClass::Refuse(errno) = class {
+            let target = describe(&context, call);
+            let errno = Errno::from_raw(errno.into());
+            let grant = would_allow(&context, call);
+            context.refuse(call, Refusal::Denied { errno, target, grant });
             return;
         }
+        let result = decoded(&context, call).and_then(|decoded| self.judge(call, &decoded));
+        self.reply(call, result);
+    }
+
+    fn reply(&self, call: &Notification, result: Result<Answer, Refusal>) {
+        let listener = &self.context.listener;
+        let sent = match result {
+            Ok(Answer::Value(value)) => listener.value(call.id, value),
+            Ok(Answer::Descriptor { fd, cloexec }) => {
+                listener.give_fd(call.id, fd.as_fd(), cloexec)
+            }
+            Ok(Answer::Proceed(proof)) => listener.proceed(call.id, proof),
+            Ok(Answer::Later) => Ok(()),
+            Err(refusal) => {
+                self.context.refuse(call, refusal);
+                Ok(())
+            }
+        };
+        match sent {
+            // ENOENT: the caller died meanwhile. Nothing is owed to it.
+            Ok(()) | Err(Errno::ENOENT) => {}
+            // ADDFD fails when the caller's table is full; it must still get an answer.
+            Err(errno) => drop(listener.errno(call.id, errno)),
+        }
+    }
+
+    fn judge(&mut self, call: &Notification, decoded: &Call) -> Result<Answer, Refusal> {
+        let context = Arc::clone(&self.context);
+        if matches!(decoded, Call::Exec { .. }) && context.is_first_exec(call.tid) {
+            // The plan's own program, executed by code of ours.
+            return Ok(Answer::Proceed(ContinueProof::NothingDecided));
+        }
+        let ready = self.look(call, decoded)?;
+        let Some(desk) = &mut self.desk else {
+            return self.perform(call, decoded, ready, false);
+        };
+        let judged = desk.consider(&context, call, decoded, ready, 0)?;
+        self.follow(call, decoded, judged)
+    }
+
+    fn follow(
+        &mut self,
+        call: &Notification,
+        decoded: &Call,
+        judged: Judged,
+    ) -> Result<Answer, Refusal> {
+        match judged {
+            Judged::Go { ready, approved } => self.perform(call, decoded, ready, approved),
+            Judged::Done => Ok(Answer::Later),
+        }
+    }
+
+    /// Pins what a call names, and makes sure that it still was the caller's then.
+    fn look(&self, call: &Notification, decoded: &Call) -> Result<Ready, Refusal> {
+        let context = &self.context;
+        let view = View { procfs: context.procfs.as_fd(), tid: call.tid };
+        let ready = Ready::look(context, call, view, decoded)?;
+        if context.listener.still_waiting(call.id) {
+            Ok(ready)
+        } else {
+            Err(Errno::ESRCH.into())
+        }
+    }
+
+    /// Answers of the host.
+    fn hear_host(&mut self) {
+        let context = Arc::clone(&self.context);
+        let Some(desk) = &mut self.desk else { return };
+        for due in desk.answers(&context) {
+            let (call, decoded) = due.call();
+            let result = self.look(&call, decoded).and_then(|ready| {
+                let Some(desk) = &mut self.desk else { return Ok(Answer::Later) };
+                let judged = desk.apply(&context, &due, ready)?;
+                self.follow(&call, decoded, judged)
+            });
+            self.reply(&call, result);
+        }
+        while let Some((call, decoded)) = self.desk.as_mut().and_then(Desk::next_queued) {
+            let result = self.judge(&call, &decoded);
+            self.reply(&call, result);
+        }
+    }
+
+    fn perform(
+        &mut self,
+        call: &Notification,
+        decoded: &Call,
+        ready: Ready,
+        approved: bool,
+    ) -> Result<Answer, Refusal> {
+        let context = Arc::clone(&self.context);
+        let umask = || self.desk.as_ref().map_or(super::UMASK, |desk| desk.umask(call.tid));
+        match ready {
+            Ready::Names(ready) => ready.perform(umask()),
+            Ready::Open(ready) if ready.may_block() => self.open_pipe(call, ready),
+            Ready::Open(ready) => ready.perform(&context, umask()),
+            Ready::Truncate(ready) => ready.perform(&context, call),
+            Ready::Metadata(ready) => ready.perform(&context),
+            Ready::Connect(ready) => ready.perform(&context, &self.lanes, approved),
+            Ready::Bind(ready) => ready.perform(&context, umask(), approved),
+            Ready::Exec(ready) => {
+                self.execs.begin(&context, *call, ready);
+                Ok(Answer::Later)
+            }
+            Ready::Other(_) => self.other(call, decoded),
+        }
+    }
+
+    /// A pipe's open waits for the other end, which may be opened through here as well.
+    fn open_pipe(&self, call: &Notification, ready: open::Ready) -> Result<Answer, Refusal> {
+        if self.pipes.fetch_add(1, Ordering::AcqRel) >= PIPES {
+            self.pipes.fetch_sub(1, Ordering::AcqRel);
+            return Err(Errno::EAGAIN.into());
+        }
+        let (context, call, pipes) = (Arc::clone(&self.context), *call, Arc::clone(&self.pipes));
+        let job = move || {
+            let opened = ready.perform(&context, super::UMASK);
+            pipes.fetch_sub(1, Ordering::AcqRel);
+            let sent = match opened {
+                Ok(Answer::Descriptor { fd, cloexec }) => {
+                    context.listener.give_fd(call.id, fd.as_fd(), cloexec)
+                }
+                Ok(_) => context.listener.errno(call.id, Errno::EIO),
+                Err(refusal) => {
+                    context.refuse(&call, refusal);
+                    Ok(())
+                }
+            };
+            if let Err(errno) = sent {
+                // ENOENT: the caller died meanwhile.
+                let _ = context.listener.errno(call.id, errno);
+            }
+        };
+        let thread = std::thread::Builder::new().name("pipe".into()).stack_size(64 * 1024);
+        match thread.spawn(job) {
+            Ok(_) => Ok(Answer::Later),
+            Err(_) => Err(Errno::EAGAIN.into()),
+        }
+    }
+
+    fn look_at_execs(&mut self) {
+        let context = Arc::clone(&self.context);
+        self.execs.look(&context);
+    }
+
+    /// Calls of which nothing need be pinned.
+    fn other(&mut self, call: &Notification, decoded: &Call) -> Result<Answer, Refusal> {
+        let context = Arc::clone(&self.context);
+        let view = View { procfs: context.procfs.as_fd(), tid: call.tid };
+        match decoded {
+            Call::Spawn { .. } => spawn(&context, call),
+            Call::Listen { fd, backlog } => net::listen(&context, call, *fd, *backlog),
+            Call::Socket { family, kind, protocol } => {
+                net::make(&context, *family, *kind, *protocol)
+            }
+            Call::Open { target, flags, mode } => {
+                files::open_truncating(&context, call, view, target, *flags, *mode)
+            }
+            Call::Umask { mask } => {
+                if let Some(desk) = &self.desk {
+                    desk.umask_set(*mask);
+                }
+                Ok(Answer::Proceed(ContinueProof::RegistersOnly))
+            }
+            // Landlock scopes them, so only a policy can have wanted to see them.
+            Call::SignalProcess { .. } | Call::SignalThread { .. }
+                if context.kernel.landlock >= 6 =>
+            {
+                Ok(Answer::Proceed(ContinueProof::RegistersOnly))
+            }
+            Call::SignalProcess { pid, .. } => signals::to_process(&context, *pid),
+            Call::SignalThread { tgid, tid, .. } => signals::to_thread(&context, *tgid, *tid),
+            Call::SignalPidfd { .. } => signals::to_pidfd(),
+            Call::ChildHandler { action } => Ok(signals::restart_calls(call.tid, *action)),
+            Call::OwnSetting { pid } => own_setting(&context, call, *pid),
+            Call::Affinity { tid, mask } => set_affinity(&context, call, *tid, mask),
+            // Pinned and performed by their own.
+            Call::Names(_)
+            | Call::Truncate { .. }
+            | Call::Metadata { .. }
+            | Call::Connect { .. }
+            | Call::Bind { .. }
+            | Call::Exec { .. } => Err(Errno::ENOSYS.into()),
+        }
     }
 }
 
-fn answer(context: &Arc<Context>, lanes: &Lanes, call: &Notification) {
-    let class = syscalls::class_for_guard(&context.profile, context.arch, call.nr, &call.args);
-    if let GuardClass::Refuse(errno) = class {
-        let target = describe(context, call);
-        let errno = Errno::from_raw(errno.into());
-        let grant = would_allow(context, call);
-        context.refuse(call, Refusal::Denied { errno, target, grant });
-        return;
-    }
-    let result = match perform(context, lanes, call) {
-        Ok(Answer::Value(value)) => context.listener.value(call.id, value),
-        Ok(Answer::Descriptor { fd, cloexec }) => {
-            context.listener.give_fd(call.id, fd.as_fd(), cloexec)
-        }
-        Ok(Answer::Proceed(proof)) => context.listener.proceed(call.id, proof),
-        Ok(Answer::Later) => Ok(()),
-        Err(refusal) => {
-            context.refuse(call, refusal);
-            Ok(())
-        }
-    };
-    match result {
-        // ENOENT: the caller died meanwhile. Nothing is owed to it.
-        Ok(()) | Err(Errno::ENOENT) => {}
-        // ADDFD fails when the caller's table is full; it must still get an answer.
-        Err(errno) => drop(context.listener.errno(call.id, errno)),
-    }
-}
-
-fn perform(context: &Arc<Context>, lanes: &Lanes, call: &Notification) -> Result<Answer, Refusal> {
+fn decoded(context: &Context, call: &Notification) -> Result<Call, Refusal> {
     let name = syscalls::name(context.arch, call.nr).unwrap_or_default();
-    let view = View { procfs: context.procfs.as_fd(), tid: call.tid };
     let decoded = decode(name, &call.args, &Memory(call.tid)).map_err(|errno| match errno {
         // Not readable at all is a matter of rights, not of the argument.
         Errno::EPERM => {
@@ -87,29 +295,11 @@ fn perform(context: &Arc<Context>, lanes: &Lanes, call: &Notification) -> Result
         }
         other => Refusal::Failed(other),
     })?;
-    let Some(decoded) = decoded else {
-        return Err(Refusal::Denied { errno: Errno::ENOSYS, target: name.into(), grant: None });
-    };
-    match decoded {
-        Call::Spawn => spawn(context, call),
-        Call::Metadata { target, change } => {
-            metadata::perform(context, call, view, &target, change)
-        }
-        Call::Connect { fd, address } => net::connect(context, lanes, call, view, fd, address),
-        Call::Bind { fd, address } => net::bind(context, call, view, fd, &address),
-        Call::Listen { fd, backlog } => net::listen(context, call, fd, backlog),
-        Call::Socket { family, kind, protocol } => net::make(context, family, kind, protocol),
-        Call::Truncate { target, length } => files::truncate(context, call, view, &target, length),
-        Call::Open { target, flags, mode } => {
-            files::open_truncating(context, call, view, &target, flags, mode)
-        }
-        Call::SignalProcess { pid } => signals::to_process(context, pid),
-        Call::SignalThread { tgid, tid } => signals::to_thread(context, tgid, tid),
-        Call::SignalPidfd => signals::to_pidfd(),
-        Call::ChildHandler { action } => Ok(signals::restart_calls(call.tid, action)),
-        Call::OwnSetting { pid } => own_setting(context, call, pid),
-        Call::Affinity { tid, mask } => set_affinity(context, call, tid, &mask),
-    }
+    decoded.ok_or_else(|| Refusal::Denied {
+        errno: Errno::ENOSYS,
+        target: name.into(),
+        grant: None,
+    })
 }
 
 fn spawn(context: &Context, call: &Notification) -> Result<Answer, Refusal> {

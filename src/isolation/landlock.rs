@@ -13,6 +13,7 @@ use super::abi::{self, fs_rights};
 use crate::error::{LaunchError, PlanError};
 use crate::plan::paths::{SYSTEM_DEVICES, SYSTEM_EXECUTE, SYSTEM_READ};
 use crate::plan::{Access, Confinement, Network, escape, writable};
+use crate::policy::{CheckedPolicy, Operation, Operations, Places};
 use crate::sys::landlock::{self as sys, RulesetAttr};
 use crate::sys::metadata::handle_name;
 
@@ -32,6 +33,8 @@ pub(crate) struct Ruleset {
     /// Handles on procfs and sysfs files. The kernel finds a rule by the inode, and makes a new
     /// one when these are forgotten, so they stay open.
     pub(crate) pinned: Vec<OwnedFd>,
+    /// Where grants lead, with what they allow there. For a policy only.
+    pub(crate) covered: Vec<(Vec<u8>, Operations)>,
 }
 
 /// Handles on what every plan may use of the system, opened by the daemon ahead of its guards.
@@ -121,12 +124,32 @@ pub(crate) fn build(
     abi: u32,
     workspace: BorrowedFd<'_>,
 ) -> Result<Ruleset, LaunchError> {
-    let fd = sys::create_ruleset(&attributes(&confinement.network, abi)).map_err(layer)?;
-    let mut ruleset = Ruleset { fd, writable: Vec::new(), pinned: Vec::new() };
+    let policy = confinement.policy.as_ref();
+    let judged = |operation| policy.is_some_and(|policy| !policy.network(operation).is_empty());
+    let mut attributes = attributes(&confinement.network, abi);
+    // Where a policy has a say, the guard judges every address.
+    for (operation, right) in
+        [(Operation::Connect, sys::NET_CONNECT_TCP), (Operation::Bind, sys::NET_BIND_TCP)]
+    {
+        if judged(operation) {
+            attributes.handled_access_net &= !right;
+        }
+    }
+    let fd = sys::create_ruleset(&attributes).map_err(layer)?;
+    let mut ruleset =
+        Ruleset { fd, writable: Vec::new(), pinned: Vec::new(), covered: Vec::new() };
+    let cover = |covered: &mut Vec<_>, handle: BorrowedFd<'_>, access| {
+        if policy.is_some()
+            && let Ok(path) = resolved(handle)
+        {
+            covered.push((path, operations(access)));
+        }
+    };
     if confinement.system {
         for handle in system.handles {
             let rights = rights(handle.access, abi, handle.kind);
             sys::add_path(ruleset.fd.as_fd(), handle.fd.as_fd(), rights).map_err(layer)?;
+            cover(&mut ruleset.covered, handle.fd.as_fd(), handle.access);
             if handle.kernel {
                 ruleset.pinned.push(handle.fd);
             } else {
@@ -155,6 +178,7 @@ pub(crate) fn build(
         }
         sys::add_path(ruleset.fd.as_fd(), handle.as_fd(), rights(grant.access, abi, kind))
             .map_err(layer)?;
+        cover(&mut ruleset.covered, handle.as_fd(), grant.access);
         if is_kernel(&grant.path) {
             ruleset.pinned.push(handle);
         } else if grant.access == Access::Write && kind != Kind::Device {
@@ -167,9 +191,13 @@ pub(crate) fn build(
     sys::add_path(ruleset.fd.as_fd(), workspace, rights).map_err(layer)?;
     let handle = workspace.try_clone_to_owned().map_err(|_| layer(Errno::EMFILE))?;
     let path = resolved(workspace).map_err(layer)?;
+    cover(&mut ruleset.covered, workspace, Access::Write);
+    if let Some(policy) = policy {
+        add_roots(&mut ruleset, policy, &policy.places(path.clone()), abi)?;
+    }
     ruleset.writable.push(WritableRoot { handle, path });
     if abi >= 4 {
-        add_ports(ruleset.fd.as_fd(), &confinement.network)?;
+        add_ports(ruleset.fd.as_fd(), &confinement.network, attributes.handled_access_net)?;
     }
     Ok(ruleset)
 }
@@ -216,9 +244,94 @@ fn attributes(network: &Network, abi: u32) -> RulesetAttr {
     attr
 }
 
-fn add_ports(ruleset: BorrowedFd<'_>, network: &Network) -> Result<(), LaunchError> {
+/// What a grant allows, in a policy's words.
+fn operations(access: Access) -> Operations {
+    let read = Operations::of(Operation::Read, true);
+    let execute = Operations::of(Operation::Exec, true);
+    match access {
+        Access::Read => read,
+        Access::Execute => read.and(execute),
+        Access::Write => Operations::of(Operation::Write, true).and(execute),
+    }
+}
+
+/// Where rules of a policy lead beyond the grants. A place that isn't there yet is reached through
+/// the nearest one above it; which names there are meant, the guard judges.
+fn add_roots(
+    ruleset: &mut Ruleset,
+    policy: &CheckedPolicy,
+    places: &Places,
+    abi: u32,
+) -> Result<(), LaunchError> {
+    for (path, operations) in policy.roots(places) {
+        let ancestors = (1..=path.len()).rev().filter(|end| *end == path.len() || path[*end] == b'/');
+        let found = ancestors
+            .map(|end| &path[..end])
+            .chain([&b"/"[..]])
+            .find_map(|path| Some((path, open(path).ok()?)));
+        let Some((path, handle)) = found else { continue };
+        let kind = Kind::of(handle.as_fd()).map_err(layer)?;
+        let rights = operation_rights(operations, abi, kind);
+        if rights & !(sys::FS_READ_FILE | sys::FS_READ_DIR | sys::FS_EXECUTE) != 0
+            || operations.has(Operation::Metadata)
+        {
+            let path = resolved(handle.as_fd()).map_err(layer)?;
+            refuse_dangerous(&path, handle.as_fd())?;
+        }
+        if rights != 0 {
+            sys::add_path(ruleset.fd.as_fd(), handle.as_fd(), rights).map_err(layer)?;
+        }
+        if is_kernel(path) {
+            ruleset.pinned.push(handle);
+        } else if operations.has(Operation::Metadata) {
+            let path = resolved(handle.as_fd()).map_err(layer)?;
+            ruleset.writable.push(WritableRoot { handle, path });
+        }
+    }
+    Ok(())
+}
+
+fn operation_rights(operations: Operations, abi: u32, kind: Kind) -> u64 {
+    const MAKE: u64 = sys::FS_MAKE_DIR
+        | sys::FS_MAKE_REG
+        | sys::FS_MAKE_SOCK
+        | sys::FS_MAKE_FIFO
+        | sys::FS_MAKE_SYM
+        | sys::FS_REFER;
+    const REMOVE: u64 = sys::FS_REMOVE_DIR | sys::FS_REMOVE_FILE | sys::FS_REFER;
+    let table = [
+        (Operation::Read, sys::FS_READ_FILE | sys::FS_READ_DIR),
+        (Operation::Modify, sys::FS_WRITE_FILE | sys::FS_TRUNCATE),
+        // What is made is written to.
+        (Operation::Create, MAKE | sys::FS_WRITE_FILE),
+        (Operation::Delete, REMOVE),
+        (Operation::Rename, REMOVE),
+        (Operation::Exec, sys::FS_READ_FILE | sys::FS_EXECUTE),
+    ];
+    let rights = table
+        .into_iter()
+        .filter(|(operation, _)| operations.has(*operation))
+        .fold(0, |rights, (_, right)| rights | right);
+    for_kind(rights, kind) & fs_rights(abi.min(abi::NEWEST))
+}
+
+/// Of a file's rights those that make sense for what it is.
+fn for_kind(rights: u64, kind: Kind) -> u64 {
+    const OF_FILES: u64 = sys::FS_EXECUTE
+        | sys::FS_WRITE_FILE
+        | sys::FS_READ_FILE
+        | sys::FS_TRUNCATE
+        | sys::FS_IOCTL_DEV;
+    if kind == Kind::Directory { rights } else { rights & OF_FILES }
+}
+
+fn add_ports(
+    ruleset: BorrowedFd<'_>,
+    network: &Network,
+    handled: u64,
+) -> Result<(), LaunchError> {
     let lists = [(&network.connect, sys::NET_CONNECT_TCP), (&network.bind, sys::NET_BIND_TCP)];
-    for (list, right) in lists {
+    for (list, right) in lists.into_iter().filter(|(_, right)| handled & right != 0) {
         for port in Network::ports(list).unwrap_or_default() {
             sys::add_port(ruleset, port, right).map_err(layer)?;
         }
@@ -228,7 +341,7 @@ fn add_ports(ruleset: BorrowedFd<'_>, network: &Network) -> Result<(), LaunchErr
 
 fn rights(access: Access, abi: u32, kind: Kind) -> u64 {
     let read = sys::FS_READ_FILE | sys::FS_READ_DIR;
-    let mut rights = match access {
+    let rights = match access {
         Access::Read => read,
         Access::Execute => read | sys::FS_EXECUTE,
         Access::Write => {
@@ -246,14 +359,7 @@ fn rights(access: Access, abi: u32, kind: Kind) -> u64 {
                 | if kind == Kind::Device { sys::FS_IOCTL_DEV } else { 0 }
         }
     };
-    if kind != Kind::Directory {
-        rights &= sys::FS_EXECUTE
-            | sys::FS_WRITE_FILE
-            | sys::FS_READ_FILE
-            | sys::FS_TRUNCATE
-            | sys::FS_IOCTL_DEV;
-    }
-    rights & fs_rights(abi.min(abi::NEWEST))
+    for_kind(rights, kind) & fs_rights(abi.min(abi::NEWEST))
 }
 
 /// The plan was judged by its spelling; this judges where the path really leads.
@@ -283,6 +389,11 @@ fn open(path: &[u8]) -> Result<OwnedFd, Errno> {
 pub(crate) fn resolved(handle: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
     use std::os::unix::ffi::OsStringExt;
     Ok(readlink(handle_name(handle).as_c_str())?.into_vec())
+}
+
+/// A path with all links followed. `None` if there is nothing.
+pub(crate) fn real_path(path: &[u8]) -> Option<Vec<u8>> {
+    resolved(open(path).ok()?.as_fd()).ok()
 }
 
 fn field(access: Access) -> &'static str {

@@ -29,6 +29,11 @@ pub struct Profile {
     /// Calls that a supervised run wants to see, by name. Wherever the table allows them, plainly
     /// or for some arguments, they go to the guard instead. Nothing is ever loosened.
     pub traps: BTreeSet<&'static str>,
+    /// Files that are opened for reading are judged by the guard. `openat` in [`Profile::traps`]
+    /// would be every open; these two go by its flags.
+    pub judge_reading: bool,
+    /// Files that are opened for writing, or made, are judged by the guard.
+    pub judge_writing: bool,
 }
 
 /// What becomes of one call, arguments and all.
@@ -769,17 +774,48 @@ fn openat(profile: &Profile, _: Arch) -> SyscallRules<Outcome> {
 fn opening(profile: &Profile, flags: u8, mode: u8) -> SyscallRules<Outcome> {
     const CREATING: u32 = O_CREAT | __O_TMPFILE;
     let ordinary = none_of(mode, S_ISUID_S_ISGID);
-    if profile.landlock_abi >= abi::TRUNCATE {
-        let rules = [when([none_of(flags, CREATING)], ALLOW), when([ordinary], ALLOW)];
-        return decide(rules, refuse(EPERM));
+    let rules = if profile.landlock_abi >= abi::TRUNCATE {
+        vec![when([none_of(flags, CREATING)], ALLOW), when([ordinary], ALLOW)]
+    } else {
+        vec![
+            when([none_of(flags, CREATING | O_TRUNC)], ALLOW),
+            when([none_of(flags, CREATING)], GUARD),
+            when([ordinary.clone(), none_of(flags, O_TRUNC)], ALLOW),
+            when([ordinary], GUARD),
+        ]
+    };
+    decide(judged(profile, flags, rules), refuse(EPERM))
+}
+
+/// Rules with what a policy wants to see taken out of what is allowed.
+fn judged(profile: &Profile, flags: u8, rules: Vec<Rule<Outcome>>) -> Vec<Rule<Outcome>> {
+    const O_PATH: u32 = 0o10_000_000;
+    const O_ACCMODE: u32 = 3;
+    let access = |mode| bits(flags, O_ACCMODE, mode);
+    let mut seen = Vec::new();
+    if profile.judge_reading {
+        seen.extend([access(0), access(2), access(3)]);
     }
-    let rules = [
-        when([none_of(flags, CREATING | O_TRUNC)], ALLOW),
-        when([none_of(flags, CREATING)], GUARD),
-        when([ordinary.clone(), none_of(flags, O_TRUNC)], ALLOW),
-        when([ordinary], GUARD),
-    ];
-    decide(rules, refuse(EPERM))
+    if profile.judge_writing {
+        seen.extend([access(1), access(2), access(3)]);
+        seen.extend([O_CREAT, O_TRUNC, __O_TMPFILE].map(|flag| bits(flags, flag, flag)));
+    }
+    if seen.is_empty() {
+        return rules;
+    }
+    // Nothing is opened with O_PATH, and its other flags don't count.
+    let mut split = vec![when([bits(flags, O_PATH, O_PATH)], ALLOW)];
+    for rule in rules {
+        if rule.action == ALLOW {
+            for condition in &seen {
+                let mut all_of = rule.all_of.clone();
+                all_of.push(condition.clone());
+                split.push(Rule { all_of, action: GUARD });
+            }
+        }
+        split.push(rule);
+    }
+    split
 }
 
 fn creat(profile: &Profile, arch: Arch) -> SyscallRules<Outcome> {

@@ -25,6 +25,10 @@ pub(super) fn validate(plan: &Plan) -> Result<CheckedPlan, Error> {
     let mut policy = plan.policy.as_ref().map(Policy::check).transpose()?;
     if let Some(policy) = &mut policy {
         policy.audit = plan.audit.is_some();
+        policy.workspace = plan.cwd.as_deref().map(|path| absolute("cwd", path)).transpose()?;
+        policy.home = std::env::var_os("HOME")
+            .map(|home| bytes(&home))
+            .filter(|home| home.first() == Some(&b'/'));
     }
     plan.limits.validate()?;
     let timeout = plan.timeout.map(limits::millis);

@@ -1,10 +1,13 @@
-//! The decision: a checked policy, with its places known, and a call → a verdict.
+//! The decision: a checked policy, with its places known, and a call → a verdict. Pure.
 
-use super::context::SyscallContext;
+use super::context::{Address, OpenAccess, SyscallContext};
+use super::endpoint::Endpoint;
 use super::operation::{Operation, Operations};
-use super::rules::{CheckedPolicy, Outcome};
+use super::pattern::{Anchor, Bound, Meets};
+use super::rules::{CheckedPolicy, CheckedRule, Outcome, Target};
+use crate::plan::bytes;
 
-/// What anchors of patterns stand for in one run. Absolute, without links.
+/// What anchors of patterns stand for in one run. Absolute.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
     pub(crate) workspace: Vec<u8>,
@@ -12,8 +15,19 @@ pub(crate) struct Places {
     pub(crate) tmp: Vec<u8>,
 }
 
+impl Places {
+    fn of(&self, anchor: Anchor) -> Option<Vec<u8>> {
+        match anchor {
+            Anchor::Root => Some(b"/".to_vec()),
+            Anchor::Home => self.home.clone(),
+            Anchor::Workspace => Some(self.workspace.clone()),
+            Anchor::Tmp => Some(self.tmp.clone()),
+        }
+    }
+}
+
 /// What the guard knows about a call's target.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     /// Whether the target (of a rename or link: the new name) exists.
     pub(crate) exists: bool,
@@ -22,60 +36,339 @@ pub(crate) struct Facts {
 }
 
 /// What is decided about a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) outcome: Outcome,
     /// Index of the deciding rule; `None` if the grants decide.
     pub(crate) rule: Option<usize>,
 }
 
+impl Verdict {
+    fn stricter(self, other: Self) -> Self {
+        if other.outcome > self.outcome { other } else { self }
+    }
+}
+
 /// A policy ready to decide.
 #[derive(Debug)]
 pub(crate) struct Matcher {
-    policy: CheckedPolicy,
+    rules: Vec<(CheckedRule, Matched)>,
+    /// Where the plan's grants lead, without links.
+    grants: Vec<(Vec<u8>, Operations)>,
+    /// Operations that rules allow beyond the grants, on some targets only.
+    beyond: Operations,
+}
+
+/// A rule's target in a run.
+#[derive(Debug)]
+enum Matched {
+    Everything,
+    Path { pattern: Bound, except: Vec<Bound>, args: Option<Vec<String>> },
+    Endpoint { endpoint: Endpoint, unix: Option<Bound>, except: Vec<(Endpoint, Option<Bound>)> },
+    /// Its place does not exist in this run: no home directory.
+    Nothing,
+}
+
+/// What one operation of a call is about.
+#[derive(Debug, Clone, Copy)]
+enum Object<'a> {
+    Path { path: &'a [u8], directory: bool, argv: &'a [std::ffi::OsString] },
+    Address(&'a Address),
+    Nothing,
 }
 
 impl Matcher {
-    /// `resolve` follows the links of a path that exists; `None` if there is none.
+    /// `grants`: where the plan's grants lead. `resolve` follows the links of a path that exists;
+    /// `None` if there is none.
     pub(crate) fn new(
         policy: CheckedPolicy,
         places: &Places,
+        grants: &[(Vec<u8>, Operations)],
         resolve: impl Fn(&[u8]) -> Option<Vec<u8>>,
     ) -> Self {
-        let _ = (places, resolve);
-        Self { policy }
+        let place = |anchor| places.of(anchor);
+        let mut beyond = Operations::NONE;
+        let rules = policy.rules.into_iter().map(|rule| {
+            let targeted = !matches!(rule.target, Target::Everything);
+            if targeted && matches!(rule.outcome, Outcome::Allow | Outcome::Ask) {
+                beyond = beyond.and(rule.operations);
+            }
+            let matched = match &rule.target {
+                Target::Everything => Matched::Everything,
+                Target::Path { pattern, except, args } => match pattern.bind(place, &resolve) {
+                    Some(pattern) => Matched::Path {
+                        pattern,
+                        except: except.iter().filter_map(|p| p.bind(place, &resolve)).collect(),
+                        args: args.clone(),
+                    },
+                    None => Matched::Nothing,
+                },
+                Target::Endpoint { endpoint, except } => {
+                    let bind = |endpoint: &Endpoint| endpoint.bind(place, &resolve);
+                    Matched::Endpoint {
+                        unix: bind(endpoint),
+                        endpoint: endpoint.clone(),
+                        except: except.iter().map(|e| (e.clone(), bind(e))).collect(),
+                    }
+                }
+            };
+            (rule, matched)
+        });
+        let rules = rules.collect();
+        Self { rules, grants: grants.to_vec(), beyond }
     }
 
-    /// Decides a call.
+    /// The rule of a verdict.
+    pub(crate) fn rule(&self, index: usize) -> &CheckedRule {
+        &self.rules[index].0
+    }
+
+    /// Decides a call: the strictest over everything that it does.
     pub(crate) fn decide(&self, context: &SyscallContext, facts: Facts) -> Verdict {
-        let _ = (&self.policy, context, facts);
-        todo!()
+        use Operation::{Bind, Connect, Create, Delete, Exec, Fork, Metadata, Modify, Read};
+        let is_dir = facts.directory;
+        let none: &[std::ffi::OsString] = &[];
+        let on = |path: &std::path::Path, list: &[Operation], argv: &[std::ffi::OsString]| {
+            let path = bytes(path.as_os_str());
+            let object = Object::Path { path: &path, directory: is_dir, argv };
+            self.strictest(list, object)
+        };
+        match context {
+            SyscallContext::Open { path, access, create, truncate } => {
+                let new = if *create { Create } else { Modify };
+                let mut list = match access {
+                    OpenAccess::Read => vec![Read],
+                    OpenAccess::Write => vec![new],
+                    OpenAccess::ReadWrite => vec![Read, new],
+                };
+                if *truncate {
+                    list.push(Modify);
+                }
+                // Also if it is opened for reading only, it is made.
+                if *create {
+                    list.push(Create);
+                }
+                on(path, &list, none)
+            }
+            SyscallContext::Truncate { path, .. } => on(path, &[Modify], none),
+            SyscallContext::Delete { path } => on(path, &[Delete], none),
+            SyscallContext::MakeDir { path }
+            | SyscallContext::MakeNode { path }
+            | SyscallContext::Symlink { path, .. } => on(path, &[Create], none),
+            SyscallContext::SetMetadata { path, .. } => on(path, &[Metadata], none),
+            SyscallContext::Exec { path, argv, .. } => on(path, &[Exec], argv),
+            SyscallContext::Rename { from, to } => {
+                let replaced: &[Operation] =
+                    if facts.exists { &[Modify, Delete] } else { &[Create] };
+                on(from, &[Operation::Rename], none)
+                    .stricter(on(to, replaced, none))
+                    .stricter(self.carried(from, to, facts))
+            }
+            SyscallContext::Link { from, to } => {
+                on(to, &[Create], none).stricter(self.carried(from, to, facts))
+            }
+            SyscallContext::Connect { address, .. } | SyscallContext::SendTo { address } => {
+                self.strictest(&[Connect], Object::Address(address))
+            }
+            SyscallContext::Bind { address } => {
+                let bound = self.strictest(&[Bind], Object::Address(address));
+                match address {
+                    Address::Unix(path) => bound.stricter(on(path, &[Create], none)),
+                    Address::Inet(_) => bound,
+                }
+            }
+            SyscallContext::Fork => self.strictest(&[Fork], Object::Nothing),
+            SyscallContext::Signal { .. } => self.strictest(&[Operation::Signal], Object::Nothing),
+        }
     }
 
-    /// Whether decisions below one of two names can differ, so that moving a directory from one to
-    /// the other must be judged entry by entry.
+    /// Under its new name an object must not be held less strictly than under the old one.
+    fn carried(&self, from: &std::path::Path, to: &std::path::Path, facts: Facts) -> Verdict {
+        use Operation::{Delete, Metadata, Modify, Read};
+        let (from, to) = (bytes(from.as_os_str()), bytes(to.as_os_str()));
+        let object = |path| Object::Path { path, directory: facts.directory, argv: &[] };
+        let mut verdict = Verdict { outcome: Outcome::Allow, rule: None };
+        for operation in [Read, Modify, Delete, Metadata] {
+            let (old, new) =
+                (self.strictest(&[operation], object(&from)), self.strictest(&[operation], object(&to)));
+            // Where only grants decide, the kernel compares them itself.
+            if old.outcome > new.outcome && old.rule.is_some() {
+                verdict = verdict.stricter(old);
+            }
+        }
+        verdict
+    }
+
+    fn strictest(&self, operations: &[Operation], object: Object<'_>) -> Verdict {
+        let mut verdict = Verdict { outcome: Outcome::Allow, rule: None };
+        for operation in operations {
+            verdict = verdict.stricter(self.of(*operation, object));
+        }
+        verdict
+    }
+
+    fn of(&self, operation: Operation, object: Object<'_>) -> Verdict {
+        let mut strictest: Option<Verdict> = None;
+        let mut targeted = false;
+        for (index, (rule, matched)) in self.rules.iter().enumerate() {
+            if !rule.operations.has(operation) || !matched.matches(rule, object) {
+                continue;
+            }
+            targeted |= !matches!(matched, Matched::Everything)
+                && matches!(rule.outcome, Outcome::Allow | Outcome::Ask);
+            let found = Verdict { outcome: rule.outcome, rule: Some(index) };
+            strictest = Some(strictest.map_or(found, |verdict| verdict.stricter(found)));
+        }
+        let denied = Verdict { outcome: Outcome::Deny, rule: None };
+        let covered = || targeted || self.is_covered(operation, object);
+        match strictest {
+            // What nothing allows need not be asked about.
+            Some(verdict) if verdict.outcome == Outcome::Ask && !covered() => denied,
+            Some(verdict) => verdict,
+            None if self.beyond.has(operation) && !covered() => denied,
+            None => Verdict { outcome: Outcome::Allow, rule: None },
+        }
+    }
+
+    fn is_covered(&self, operation: Operation, object: Object<'_>) -> bool {
+        let Object::Path { path, .. } = object else {
+            // The guard compares addresses with the grants itself.
+            return true;
+        };
+        let below = |grant: &[u8]| {
+            let rest = if grant == b"/" { Some(path) } else { path.strip_prefix(grant) };
+            rest.is_some_and(|rest| rest.is_empty() || grant == b"/" || rest[0] == b'/')
+        };
+        self.grants.is_empty()
+            || self.grants.iter().any(|(grant, allowed)| allowed.has(operation) && below(grant))
+    }
+
+    /// Whether decisions below one of two names can differ from those below the other, so that
+    /// moving a directory must be judged entry by entry.
     pub(crate) fn differs_below(&self, from: &[u8], to: &[u8]) -> bool {
-        let _ = (from, to);
-        todo!()
+        self.rules.iter().any(|(rule, matched)| match matched {
+            Matched::Path { pattern, except, .. } => {
+                let written = rule.outcome != Outcome::Allow;
+                let meets = |path| {
+                    std::iter::once(pattern)
+                        .chain(except)
+                        .any(|bound| bound.meets(path, true, written) != Meets::Not)
+                };
+                meets(from) || meets(to)
+            }
+            _ => false,
+        })
     }
 }
 
+impl Matched {
+    fn matches(&self, rule: &CheckedRule, object: Object<'_>) -> bool {
+        // A link's name holds for what is strict; an allow goes by where it leads.
+        let written = rule.outcome != Outcome::Allow;
+        match (self, object) {
+            (Self::Everything, _) => true,
+            (Self::Path { pattern, except, args }, Object::Path { path, directory, argv }) => {
+                pattern.matches(path, directory, written)
+                    && !except.iter().any(|bound| bound.matches(path, directory, !written))
+                    && args.as_ref().is_none_or(|args| fit(args, argv.get(1..).unwrap_or_default()))
+            }
+            (Self::Endpoint { endpoint, unix, except }, Object::Address(address)) => {
+                endpoint.covers(address, unix.as_ref(), written)
+                    && !except.iter().any(|(e, unix)| e.covers(address, unix.as_ref(), !written))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether arguments are as a rule lists them.
+fn fit(wanted: &[String], argv: &[std::ffi::OsString]) -> bool {
+    // Which numbers of wanted words may be used up after each argument.
+    let mut at = vec![false; wanted.len() + 1];
+    at[0] = true;
+    let open = |at: &mut Vec<bool>| {
+        for (i, word) in wanted.iter().enumerate() {
+            if at[i] && word == "..." {
+                at[i + 1] = true;
+            }
+        }
+    };
+    open(&mut at);
+    for arg in argv {
+        let arg = bytes(arg);
+        let mut next = vec![false; at.len()];
+        for (i, word) in wanted.iter().enumerate().filter(|(i, _)| at[*i]) {
+            if word == "..." {
+                next[i] = true;
+            } else if super::pattern::fits_text(word, &arg) {
+                next[i + 1] = true;
+            }
+        }
+        open(&mut next);
+        at = next;
+    }
+    at[wanted.len()]
+}
+
 impl CheckedPolicy {
+    /// Places of a run whose private workspace this is.
+    pub(crate) fn places(&self, own: Vec<u8>) -> Places {
+        Places {
+            workspace: self.workspace.clone().unwrap_or_else(|| own.clone()),
+            home: self.home.clone(),
+            tmp: own,
+        }
+    }
+
     /// Operations whose calls must be handed to the guard.
     pub(crate) fn trapped(&self) -> Operations {
-        todo!()
+        let mut trapped = Operations::NONE;
+        for rule in &self.rules {
+            let plain = match &rule.target {
+                Target::Path { pattern, except, args } => {
+                    pattern.is_tree() && except.is_empty() && args.is_none()
+                }
+                _ => false,
+            };
+            if rule.outcome != Outcome::Allow || !plain {
+                trapped = trapped.and(rule.operations);
+            }
+        }
+        // Another name would be under other rules.
+        let names = Operations::of(Operation::Write, true);
+        if trapped.meets(names) { trapped.with(Operation::Rename) } else { trapped }
     }
 
-    /// Places beyond the plan's grants that a rule may let a call reach, with the operations:
-    /// literal roots of allow and ask rules.
+    /// Places beyond the plan's grants that rules may let a call reach.
     pub(crate) fn roots(&self, places: &Places) -> Vec<(Vec<u8>, Operations)> {
-        let _ = places;
-        todo!()
+        let mut roots = Vec::new();
+        for rule in &self.rules {
+            if let Target::Path { pattern, .. } = &rule.target
+                && matches!(rule.outcome, Outcome::Allow | Outcome::Ask)
+                && let Some(bound) = pattern.bind(|anchor| places.of(anchor), &|_| None)
+            {
+                roots.extend(bound.roots().map(|root| (root.to_vec(), rule.operations)));
+            }
+        }
+        roots
     }
 
-    /// Whether any rule allows or asks about connecting or binding (TCP, UDP).
-    pub(crate) fn network(&self, operation: Operation) -> Vec<super::endpoint::Endpoint> {
-        let _ = operation;
-        todo!()
+    /// Where rules may let connections go to, or sockets be bound, beyond the grants.
+    pub(crate) fn network(&self, operation: Operation) -> Vec<Endpoint> {
+        let rules = self.rules.iter().filter(|rule| {
+            rule.operations.has(operation) && matches!(rule.outcome, Outcome::Allow | Outcome::Ask)
+        });
+        rules
+            .filter_map(|rule| match &rule.target {
+                Target::Endpoint { endpoint, .. } if endpoint.is_tcp() => Some(endpoint.clone()),
+                Target::Everything => Some(Endpoint::anywhere()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Whether internet sockets are of use.
+    pub(crate) fn uses_tcp(&self) -> bool {
+        !self.network(Operation::Connect).is_empty() || !self.network(Operation::Bind).is_empty()
     }
 }

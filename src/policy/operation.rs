@@ -122,10 +122,6 @@ impl Operations {
         self.0 & other.0 != 0
     }
 
-    pub(crate) fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
     pub(crate) fn iter(self) -> impl Iterator<Item = Operation> {
         SINGLE.into_iter().map(|(operation, _)| operation).filter(move |op| self.has(*op))
     }
@@ -153,6 +149,6 @@ mod tests {
         assert!(!write.has(Operation::Write), "a group is no member of itself");
         assert!(write.meets(Operations::of(Operation::Delete, false)));
         assert!(!write.meets(Operations::of(Operation::Network, false)));
-        assert!(Operations::NONE.is_empty());
+        assert!(!Operations::NONE.meets(write));
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod notify;
 pub(crate) mod openat2;
 pub(crate) mod pidfd;
 pub(crate) mod process;
+pub(crate) mod ptrace;
 mod raw;
 pub(crate) mod seccomp;
 pub(crate) mod shared;

@@ -53,6 +53,8 @@ pub(crate) enum ContinueProof {
     RegistersOnly,
     /// Nothing was decided: the kernel may do whatever the arguments say by then.
     NothingDecided,
+    /// The new program is looked at before it runs.
+    VerifiedAfterExec,
 }
 
 /// The supervisor's end of a filter.
@@ -108,6 +110,14 @@ impl Listener {
     /// Lets the kernel perform the call.
     pub(crate) fn proceed(&self, id: u64, _proof: ContinueProof) -> Result<(), Errno> {
         self.send(id, 0, 0, FLAG_CONTINUE)
+    }
+
+    /// Has the caller run a signal handler that is pending, and make the call again afterwards,
+    /// as if nothing had been: -ERESTARTSYS. Only where a handler is pending, or the program would
+    /// see that number.
+    pub(crate) fn restart(&self, id: u64) -> Result<(), Errno> {
+        const ERESTARTSYS: i32 = 512;
+        self.send(id, 0, -ERESTARTSYS, 0)
     }
 
     /// Ends the call with a new descriptor in the caller: our `fd`, duplicated.

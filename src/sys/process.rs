@@ -103,6 +103,12 @@ pub(crate) fn is_thread_of(tid: i32, process: i32) -> bool {
     process > 0 && unsafe { libc::syscall(libc::SYS_tgkill, process, tid, 0) } == 0
 }
 
+/// Whether there is a task of this number that may be signalled.
+pub(crate) fn exists(tid: i32) -> bool {
+    // SAFETY: takes numbers only; signal 0 only asks.
+    tid > 0 && unsafe { libc::syscall(libc::SYS_tkill, tid, 0) } == 0
+}
+
 /// The processors that a thread may run on (`sched_setaffinity(2)`).
 pub(crate) fn set_affinity(tid: i32, mask: &[u8]) -> Result<(), Errno> {
     // SAFETY: the kernel reads as many bytes as it is told.
@@ -128,13 +134,19 @@ pub(crate) struct Reaped {
     pub(crate) status: i32,
 }
 
-/// Reaps one child of any kind, without waiting. `None` if none has ended; `ECHILD` if there is
-/// none at all.
+/// Reaps one child of this thread, of any kind, without waiting. `None` if none has ended; `ECHILD`
+/// if there is none at all. What other threads trace is left to them.
 pub(crate) fn reap() -> Result<Option<Reaped>, Errno> {
-    let mut status = 0;
-    // SAFETY: writes one int.
-    let pid = check(unsafe {
-        libc::waitpid(-1, std::ptr::from_mut(&mut status), libc::WNOHANG | libc::__WALL).into()
-    })?;
-    Ok((pid != 0).then_some(Reaped { pid: pid as i32, status }))
+    let flags = libc::WNOHANG | libc::__WALL | libc::__WNOTHREAD;
+    loop {
+        let mut status = 0;
+        // SAFETY: writes one int.
+        let pid = check(unsafe {
+            libc::waitpid(-1, std::ptr::from_mut(&mut status), flags).into()
+        })?;
+        // Stops of an own child that another thread traces come here as well.
+        if pid == 0 || libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
+            return Ok((pid != 0).then_some(Reaped { pid: pid as i32, status }));
+        }
+    }
 }

@@ -10,35 +10,53 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::ftruncate;
 
 use super::Answer;
+use super::names::into_path;
 use crate::guard::context::{Context, Refusal, grant};
 use crate::guard::decode::Target;
 use crate::guard::resolve::{View, is_writable};
+use crate::guard::subject::{Object, Subject};
 use crate::isolation::landlock::resolved;
 use crate::plan::escape;
 use crate::plan::paths::SYSTEM_DEVICES;
+use crate::policy::{Facts, SyscallContext};
 use crate::sys::metadata::handle_name;
 use crate::sys::notify::{ContinueProof, Notification};
 use crate::sys::openat2::{RESOLVE_NO_MAGICLINKS, openat2};
 
-pub(crate) fn truncate(
-    context: &Context,
-    call: &Notification,
-    view: View<'_>,
-    target: &Target,
+/// A truncation whose file is pinned.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    handle: OwnedFd,
     length: i64,
-) -> Result<Answer, Refusal> {
-    if length < 0 {
-        return Err(Errno::EINVAL.into());
+}
+
+impl Ready {
+    pub(crate) fn look(view: View<'_>, target: &Target, length: i64) -> Result<Self, Errno> {
+        if length < 0 {
+            return Err(Errno::EINVAL);
+        }
+        // The guard carries the target's own limit, set when it was made.
+        if length as u64 > getrlimit(Resource::RLIMIT_FSIZE)?.0 {
+            return Err(Errno::EFBIG);
+        }
+        Ok(Self { handle: view.pin(target)?, length })
     }
-    // The guard carries the target's own limit, set when it was made.
-    if length as u64 > getrlimit(Resource::RLIMIT_FSIZE)?.0 {
-        return Err(Errno::EFBIG.into());
+
+    pub(crate) fn subject(&self) -> Result<Subject, Errno> {
+        let path = into_path(resolved(self.handle.as_fd())?);
+        Ok(Subject {
+            context: SyscallContext::Truncate { path, length: self.length as u64 },
+            facts: Facts { exists: true, directory: false },
+            objects: vec![Object::of(&self.handle)?],
+        })
     }
-    let handle = view.pin(target)?;
-    writable_file(context, call, &handle)?;
-    let file = reopen(&handle, OFlag::O_WRONLY)?;
-    ftruncate(&file, length)?;
-    Ok(Answer::Value(0))
+
+    pub(crate) fn perform(self, context: &Context, call: &Notification) -> Result<Answer, Refusal> {
+        writable_file(context, call, &self.handle)?;
+        let file = reopen(&self.handle, OFlag::O_WRONLY)?;
+        ftruncate(&file, self.length)?;
+        Ok(Answer::Value(0))
+    }
 }
 
 pub(crate) fn open_truncating(
@@ -136,7 +154,8 @@ fn writable_file(context: &Context, call: &Notification, handle: &OwnedFd) -> Re
     if kind != SFlag::S_IFREG.bits() {
         return Err(Errno::EINVAL.into());
     }
-    if !is_writable(&context.writable, handle.as_fd())? {
+    // From ABI 3 on Landlock asks the guard as it would ask the caller.
+    if context.kernel.landlock < 3 && !is_writable(&context.writable, handle.as_fd())? {
         let path = resolved(handle.as_fd())?;
         return Err(Refusal::Denied {
             errno: Errno::EACCES,

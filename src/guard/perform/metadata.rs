@@ -1,36 +1,63 @@
 //! chmod, chown, utimes and extended attributes. Landlock does not look at any of them, so whether
 //! they are allowed is proved here, on the handle that the change is then made on.
 
-use std::ffi::CString;
-use std::os::fd::AsFd;
+use std::ffi::{CString, OsString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 
 use nix::errno::Errno;
 use nix::sys::stat::{SFlag, fstat};
 
 use super::Answer;
+use super::names::into_path;
 use crate::guard::context::{Context, Refusal, grant};
 use crate::guard::decode::{Change, Target};
-use crate::guard::resolve::{View, is_writable};
+use crate::guard::resolve::{View, is_writable, kind_of};
+use crate::guard::subject::{Object, Subject};
 use crate::isolation::landlock::resolved;
 use crate::plan::escape;
+use crate::policy::{Facts, MetadataChange, SyscallContext};
 use crate::sys::metadata;
-use crate::sys::notify::Notification;
 
 /// `S_ISUID | S_ISGID`: a program that runs as somebody else.
 const SET_ID: u32 = 0o6000;
 
-pub(crate) fn perform(
-    context: &Context,
-    call: &Notification,
-    view: View<'_>,
-    target: &Target,
+/// A change whose object is pinned.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    handle: OwnedFd,
     change: Change,
-) -> Result<Answer, Refusal> {
-    let handle = view.pin(target)?;
-    // The task may have died and its id be another's: the handle would be a stranger's.
-    if !context.listener.still_waiting(call.id) {
-        return Err(Errno::ESRCH.into());
+}
+
+impl Ready {
+    pub(crate) fn look(view: View<'_>, target: &Target, change: &Change) -> Result<Self, Errno> {
+        Ok(Self { handle: view.pin(target)?, change: change.clone() })
     }
+
+    pub(crate) fn subject(&self) -> Result<Subject, Errno> {
+        let change = match &self.change {
+            Change::Mode(mode) => MetadataChange::Mode(*mode & 0o7777),
+            Change::Owner { user, group } => MetadataChange::Owner { user: *user, group: *group },
+            Change::Times(_) => MetadataChange::Times,
+            Change::SetXattr { name, .. } | Change::RemoveXattr { name } => {
+                MetadataChange::Xattr(OsString::from_vec(name.clone()))
+            }
+        };
+        let path = into_path(resolved(self.handle.as_fd())?);
+        let directory = kind_of(&self.handle)? == SFlag::S_IFDIR;
+        Ok(Subject {
+            context: SyscallContext::SetMetadata { path, change },
+            facts: Facts { exists: true, directory },
+            objects: vec![Object::of(&self.handle)?],
+        })
+    }
+
+    pub(crate) fn perform(self, context: &Context) -> Result<Answer, Refusal> {
+        perform(context, &self.handle, self.change)
+    }
+}
+
+fn perform(context: &Context, handle: &OwnedFd, change: Change) -> Result<Answer, Refusal> {
     if !is_writable(&context.writable, handle.as_fd())? {
         let path = resolved(handle.as_fd())?;
         // Not a file of any directory (a pipe, a socket): there is nothing to grant.

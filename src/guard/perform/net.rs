@@ -16,12 +16,15 @@ use nix::sys::socket::{SockaddrStorage, getpeername};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat};
 
 use super::Answer;
+use super::names::into_path;
 use crate::guard::context::{Context, Refusal, grant};
-use crate::guard::decode::Target;
+use crate::guard::decode::{Place, Target};
 use crate::guard::lane::Lanes;
-use crate::guard::resolve::{View, same};
+use crate::guard::resolve::{Name, View, same};
+use crate::guard::subject::{Object, Subject};
 use crate::isolation::landlock::resolved;
 use crate::plan::{Endpoint, escape};
+use crate::policy::{self, Facts, SyscallContext};
 use crate::sys::metadata::{handle_name, set_mode};
 use crate::sys::notify::Notification;
 use crate::sys::{fd as fds, pidfd, socket};
@@ -254,67 +257,108 @@ fn parse(bytes: &[u8]) -> Address<'_> {
     }
 }
 
-pub(crate) fn connect(
-    context: &Arc<Context>,
-    lanes: &Lanes,
-    call: &Notification,
-    view: View<'_>,
-    fd: i32,
-    address: Vec<u8>,
-) -> Result<Answer, Refusal> {
-    let socket = fetch(context, call, fd)?;
-    let (address, pinned) = match parse(&address) {
-        Address::Inet(ip, port) => {
-            if !context.network.may_connect(ip, port) {
-                let endpoint = std::net::SocketAddr::new(ip.to_canonical(), port).to_string();
-                return Err(denied(
-                    Errno::EACCES,
-                    endpoint.clone(),
-                    format!("connect(\"{endpoint}\")"),
-                ));
-            }
-            (address, None)
-        }
-        Address::UnixPath(path) => {
-            let path = path.to_vec();
-            let handle = unix_socket(context, view, path)?;
-            // The handle's own name leads to exactly this socket, whatever its path does now.
-            let name = handle_name(handle.as_fd());
-            let family = (libc::AF_UNIX as u16).to_ne_bytes();
-            ([&family[..], name.as_bytes_with_nul()].concat(), Some(handle))
-        }
-        Address::UnixAbstract(name) if context.kernel.landlock < 6 => {
-            let target = format!("abstract unix socket {}", escape(name));
-            return Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None });
-        }
-        // Abstract sockets are scoped by Landlock.
-        Address::UnixAbstract(_) | Address::Other => (address, None),
-    };
-    let flags = OFlag::from_bits_truncate(fcntl(&socket, FcntlArg::F_GETFL)?);
-    let job = Connect { call: *call, socket, address, _pinned: pinned };
-    if flags.contains(OFlag::O_NONBLOCK) {
-        job.run(context).map_err(Refusal::Failed)?;
-        return Ok(Answer::Value(0));
-    }
-    let context = Arc::clone(context);
-    lanes.run(Box::new(move || {
-        // ENOENT: the caller died meanwhile.
-        let _ = match job.run(&context) {
-            Ok(()) => context.listener.value(job.call.id, 0),
-            Err(errno) => context.listener.errno(job.call.id, errno),
-        };
-    }))?;
-    Ok(Answer::Later)
-}
-
-struct Connect {
+/// A connection to be made, its socket and its address pinned.
+#[derive(Debug)]
+pub(crate) struct Connect {
     call: Notification,
     socket: OwnedFd,
     address: Vec<u8>,
-    _pinned: Option<OwnedFd>,
+    to: To,
+}
+
+/// Where an address leads.
+#[derive(Debug)]
+enum To {
+    Inet(IpAddr, u16),
+    Socket(OwnedFd),
+    Abstract(Vec<u8>),
+    Other,
 }
 
 impl Connect {
+    pub(crate) fn look(
+        context: &Context,
+        call: &Notification,
+        view: View<'_>,
+        fd: i32,
+        address: &[u8],
+    ) -> Result<Self, Refusal> {
+        let socket = fetch(context, call, fd)?;
+        let to = match parse(address) {
+            Address::Inet(ip, port) => To::Inet(ip, port),
+            Address::UnixPath(path) => {
+                let path = path.to_vec();
+                let path = Target::Path { dirfd: libc::AT_FDCWD, path, follow: true };
+                To::Socket(view.pin(&path)?)
+            }
+            Address::UnixAbstract(name) => To::Abstract(name.to_vec()),
+            Address::Other => To::Other,
+        };
+        Ok(Self { call: *call, socket, address: address.to_vec(), to })
+    }
+
+    pub(crate) fn subject(&self) -> Result<Option<Subject>, Errno> {
+        let (address, objects) = match &self.to {
+            To::Inet(ip, port) => (inet(*ip, *port), Vec::new()),
+            To::Socket(handle) => {
+                let path = into_path(resolved(handle.as_fd())?);
+                (policy::Address::Unix(path), vec![Object::of(handle)?])
+            }
+            To::Abstract(_) | To::Other => return Ok(None),
+        };
+        let context = SyscallContext::Connect { address, host: None };
+        Ok(Some(Subject { context, facts: Facts::default(), objects }))
+    }
+
+    pub(crate) fn perform(
+        mut self,
+        context: &Arc<Context>,
+        lanes: &Lanes,
+        approved: bool,
+    ) -> Result<Answer, Refusal> {
+        match &self.to {
+            To::Inet(ip, port) => {
+                if !approved && !context.network.may_connect(*ip, *port) {
+                    let endpoint = std::net::SocketAddr::new(ip.to_canonical(), *port).to_string();
+                    return Err(denied(
+                        Errno::EACCES,
+                        endpoint.clone(),
+                        format!("connect(\"{endpoint}\")"),
+                    ));
+                }
+            }
+            To::Socket(handle) => {
+                if !approved {
+                    may_connect_to(context, handle)?;
+                }
+                // The handle's own name leads to exactly this socket, whatever its path does now.
+                let name = handle_name(handle.as_fd());
+                let family = (libc::AF_UNIX as u16).to_ne_bytes();
+                self.address = [&family[..], name.as_bytes_with_nul()].concat();
+            }
+            To::Abstract(name) if context.kernel.landlock < 6 => {
+                let target = format!("abstract unix socket {}", escape(name));
+                return Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None });
+            }
+            // Abstract sockets are scoped by Landlock.
+            To::Abstract(_) | To::Other => {}
+        }
+        let flags = OFlag::from_bits_truncate(fcntl(&self.socket, FcntlArg::F_GETFL)?);
+        if flags.contains(OFlag::O_NONBLOCK) {
+            self.run(context).map_err(Refusal::Failed)?;
+            return Ok(Answer::Value(0));
+        }
+        let context = Arc::clone(context);
+        lanes.run(Box::new(move || {
+            // ENOENT: the caller died meanwhile.
+            let _ = match self.run(&context) {
+                Ok(()) => context.listener.value(self.call.id, 0),
+                Err(errno) => context.listener.errno(self.call.id, errno),
+            };
+        }))?;
+        Ok(Answer::Later)
+    }
+
     fn run(&self, context: &Context) -> Result<(), Errno> {
         let result = socket::connect(self.socket.as_fd(), &self.address);
         if !context.kernel.pidfd_getfd {
@@ -329,12 +373,14 @@ impl Connect {
     }
 }
 
-/// Pins the socket that a path names, if it may be connected to: a process of this sandbox has
-/// bound it, or it is granted by its path. Where it lies says nothing: other programs of the user
+fn inet(ip: IpAddr, port: u16) -> policy::Address {
+    policy::Address::Inet(std::net::SocketAddr::new(ip.to_canonical(), port))
+}
+
+/// Whether a socket's file may be connected to: a process of this sandbox has bound it, or it is granted by its path. Where it lies says nothing: other programs of the user
 /// have sockets below writable grants (`/tmp`, the home directory), from where they can be moved.
-fn unix_socket(context: &Context, view: View<'_>, path: Vec<u8>) -> Result<OwnedFd, Refusal> {
-    let handle = view.pin(&Target::Path { dirfd: libc::AT_FDCWD, path, follow: true })?;
-    let object = fstat(&handle)?;
+fn may_connect_to(context: &Context, handle: &OwnedFd) -> Result<(), Refusal> {
+    let object = fstat(handle)?;
     let granted = context.network.connect.iter().any(|endpoint| match endpoint {
         Endpoint::Unix { path } => std::ffi::CString::new(path.as_slice())
             .ok()
@@ -350,43 +396,83 @@ fn unix_socket(context: &Context, view: View<'_>, path: Vec<u8>) -> Result<Owned
         return Err(Errno::ECONNREFUSED.into());
     }
     if granted || context.sockets.is_own(&object) {
-        return Ok(handle);
+        return Ok(());
     }
     let path = resolved(handle.as_fd())?;
     let grant = grant("connect", &[b"unix:", path.as_slice()].concat());
     Err(Refusal::Denied { errno: Errno::EACCES, target: escape(&path), grant })
 }
 
-pub(crate) fn bind(
-    context: &Context,
-    call: &Notification,
-    view: View<'_>,
-    fd: i32,
-    address: &[u8],
-) -> Result<Answer, Refusal> {
-    let socket = fetch(context, call, fd)?;
-    let unix = socket::family(socket.as_fd())? == libc::AF_UNIX;
-    match parse(address) {
-        // The kernel takes AF_UNSPEC for 0.0.0.0 here, with a port.
-        Address::Other if !unix => return Err(Errno::EAFNOSUPPORT.into()),
-        Address::Inet(ip, port) if !context.network.may_bind(ip, port) => {
-            let endpoint = std::net::SocketAddr::new(ip.to_canonical(), port).to_string();
-            return Err(denied(Errno::EACCES, endpoint.clone(), format!("bind(\"{endpoint}\")")));
-        }
-        // Programs outside trust abstract names, which anybody may take. A name of the kernel's
-        // choice, for an address without one, is none that anybody knows.
-        Address::UnixAbstract(name) if unix => {
-            let target = format!("abstract unix socket {}", escape(name));
-            return Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None });
-        }
-        Address::UnixPath(path) if unix => {
-            bind_path(context, call, view, &socket, address, path)?;
-            return Ok(Answer::Value(0));
-        }
-        _ => {}
+/// A socket to be bound.
+#[derive(Debug)]
+pub(crate) struct Bind {
+    socket: OwnedFd,
+    unix: bool,
+    address: Vec<u8>,
+    /// The name of a unix socket's file, pinned, and what the name is resolved from.
+    name: Option<(Name, OwnedFd)>,
+}
+
+impl Bind {
+    pub(crate) fn look(
+        context: &Context,
+        call: &Notification,
+        view: View<'_>,
+        fd: i32,
+        address: &[u8],
+    ) -> Result<Self, Refusal> {
+        let socket = fetch(context, call, fd)?;
+        let unix = socket::family(socket.as_fd())? == libc::AF_UNIX;
+        let name = match parse(address) {
+            Address::UnixPath(path) if unix => {
+                let place = Place { dirfd: libc::AT_FDCWD, path: path.to_vec() };
+                Some((view.parent(&place)?, view.cwd()?))
+            }
+            _ => None,
+        };
+        Ok(Self { socket, unix, address: address.to_vec(), name })
     }
-    socket::bind(socket.as_fd(), address)?;
-    Ok(Answer::Value(0))
+
+    pub(crate) fn subject(&self) -> Result<Option<Subject>, Errno> {
+        let (address, objects) = match (parse(&self.address), &self.name) {
+            (Address::Inet(ip, port), _) => (inet(ip, port), Vec::new()),
+            (_, Some((name, _))) if !name.is_special() => {
+                (policy::Address::Unix(into_path(name.path()?)), vec![Object::of(&name.dir)?])
+            }
+            _ => return Ok(None),
+        };
+        let context = SyscallContext::Bind { address };
+        Ok(Some(Subject { context, facts: Facts::default(), objects }))
+    }
+
+    pub(crate) fn perform(
+        self,
+        context: &Context,
+        umask: u32,
+        approved: bool,
+    ) -> Result<Answer, Refusal> {
+        match parse(&self.address) {
+            // The kernel takes AF_UNSPEC for 0.0.0.0 here, with a port.
+            Address::Other if !self.unix => return Err(Errno::EAFNOSUPPORT.into()),
+            Address::Inet(ip, port) if !approved && !context.network.may_bind(ip, port) => {
+                let endpoint = std::net::SocketAddr::new(ip.to_canonical(), port).to_string();
+                let grant = format!("bind(\"{endpoint}\")");
+                return Err(denied(Errno::EACCES, endpoint, grant));
+            }
+            // Programs outside trust abstract names, which anybody may take. A name of the kernel's
+            // choice, for an address without one, is none that anybody knows.
+            Address::UnixAbstract(name) if self.unix => {
+                let target = format!("abstract unix socket {}", escape(name));
+                return Err(Refusal::Denied { errno: Errno::EPERM, target, grant: None });
+            }
+            _ => {}
+        }
+        match &self.name {
+            Some((name, cwd)) => bind_path(context, &self, name, cwd, umask)?,
+            None => socket::bind(self.socket.as_fd(), &self.address)?,
+        }
+        Ok(Answer::Value(0))
+    }
 }
 
 /// Marks the file of a socket that is being bound. It means nothing on a socket, and programs
@@ -394,34 +480,34 @@ pub(crate) fn bind(
 const MARK: u32 = libc::S_ISVTX;
 
 /// Binds a unix socket to a path, and remembers the file which that makes.
-///
-/// The file's mode is the socket's less the guard's umask (022), the one that programs start with;
-/// what they set theirs to since can't be seen from the guard's domain.
 fn bind_path(
     context: &Context,
-    call: &Notification,
-    view: View<'_>,
-    socket: &OwnedFd,
-    address: &[u8],
-    path: &[u8],
+    bind: &Bind,
+    name: &Name,
+    cwd: &OwnedFd,
+    umask: u32,
 ) -> Result<(), Errno> {
-    let path = std::ffi::CString::new(path).map_err(|_| Errno::EINVAL)?;
-    // The name must be what the program gave, so it is resolved from the program's directory. This
-    // thread alone uses the guard's working directory.
-    let cwd = view.cwd()?;
-    if !context.listener.still_waiting(call.id) {
-        return Err(Errno::ESRCH);
-    }
-    nix::unistd::fchdir(&cwd)?;
+    let family = (libc::AF_UNIX as u16).to_ne_bytes();
+    // The name must be what the program gave, so it is resolved from the program's directory; but
+    // where a policy has judged the place, it must be that place. This thread alone uses the
+    // guard's working directory.
+    let address = if context.judges {
+        nix::unistd::fchdir(&name.dir)?;
+        [&family[..], name.leaf.as_bytes_with_nul()].concat()
+    } else {
+        nix::unistd::fchdir(cwd)?;
+        bind.address.clone()
+    };
     // Bound sockets can't be asked for their file, and the path may lead elsewhere a moment later:
     // to a socket of the host that the program moved there. Only the new file has the mark.
+    let socket = &bind.socket;
     let mode = fstat(socket)?.st_mode & 0o777;
     fchmod(socket, Mode::from_bits_truncate(mode | MARK))?;
-    let result = socket::bind(socket.as_fd(), address);
+    nix::sys::stat::umask(Mode::from_bits_truncate(umask));
+    let result = socket::bind(socket.as_fd(), &address);
     fchmod(socket, Mode::from_bits_truncate(mode))?;
     result?;
-    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    if let Ok(handle) = open(path.as_c_str(), flags, Mode::empty())
+    if let Ok(handle) = name.pin()
         && let Ok(object) = fstat(&handle)
         && object.st_mode & (SFlag::S_IFMT.bits() | MARK) == SFlag::S_IFSOCK.bits() | MARK
     {
