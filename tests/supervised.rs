@@ -511,7 +511,9 @@ except IsADirectoryError:
     out.append("dir")
 fd = os.open(".", os.O_TMPFILE | os.O_RDWR, 0o644)
 os.write(fd, b"t")
-os.link(f"/proc/self/fd/{fd}", "tmpfile", follow_symlinks=True)
+import ctypes
+FOLLOW = 0x400
+assert ctypes.CDLL(None).linkat(-100, f"/proc/self/fd/{fd}".encode(), -100, b"tmpfile", FOLLOW) == 0
 out.append(open("tmpfile").read())
 os.mkfifo("pipe")
 def write():

@@ -264,29 +264,47 @@ fn add_roots(
     abi: u32,
 ) -> Result<(), LaunchError> {
     for (path, operations) in policy.roots(places) {
-        let ancestors = (1..=path.len()).rev().filter(|end| *end == path.len() || path[*end] == b'/');
-        let found = ancestors
-            .map(|end| &path[..end])
-            .chain([&b"/"[..]])
-            .find_map(|path| Some((path, open(path).ok()?)));
-        let Some((path, handle)) = found else { continue };
-        let kind = Kind::of(handle.as_fd()).map_err(layer)?;
-        let rights = operation_rights(operations, abi, kind);
-        if rights & !(sys::FS_READ_FILE | sys::FS_READ_DIR | sys::FS_EXECUTE) != 0
-            || operations.has(Operation::Metadata)
+        add_root(ruleset, &path, operations, abi)?;
+        let names = [Operation::Create, Operation::Delete, Operation::Rename];
+        let names = names.into_iter().filter(|operation| operations.has(*operation));
+        let names = names.fold(Operations::NONE, Operations::with);
+        let parent = path.iter().rposition(|b| *b == b'/').filter(|_| path.len() > 1);
+        if names != Operations::NONE
+            && let Some(end) = parent
         {
-            let path = resolved(handle.as_fd()).map_err(layer)?;
-            refuse_dangerous(&path, handle.as_fd())?;
+            add_root(ruleset, &path[..end.max(1)], names, abi)?;
         }
-        if rights != 0 {
-            sys::add_path(ruleset.fd.as_fd(), handle.as_fd(), rights).map_err(layer)?;
-        }
-        if is_kernel(path) {
-            ruleset.pinned.push(handle);
-        } else if operations.has(Operation::Metadata) {
-            let path = resolved(handle.as_fd()).map_err(layer)?;
-            ruleset.writable.push(WritableRoot { handle, path });
-        }
+    }
+    Ok(())
+}
+
+fn add_root(
+    ruleset: &mut Ruleset,
+    path: &[u8],
+    operations: Operations,
+    abi: u32,
+) -> Result<(), LaunchError> {
+    let ancestors = (1..=path.len()).rev().filter(|end| *end == path.len() || path[*end] == b'/');
+    let found = ancestors
+        .map(|end| &path[..end])
+        .chain([&b"/"[..]])
+        .find_map(|path| Some((path, open(path).ok()?)));
+    let Some((path, handle)) = found else { return Ok(()) };
+    let kind = Kind::of(handle.as_fd()).map_err(layer)?;
+    let rights = operation_rights(operations, abi, kind);
+    let reads = sys::FS_READ_FILE | sys::FS_READ_DIR | sys::FS_EXECUTE;
+    if rights & !reads != 0 || operations.has(Operation::Metadata) {
+        let path = resolved(handle.as_fd()).map_err(layer)?;
+        refuse_dangerous(&path, handle.as_fd())?;
+    }
+    if rights != 0 {
+        sys::add_path(ruleset.fd.as_fd(), handle.as_fd(), rights).map_err(layer)?;
+    }
+    if is_kernel(path) {
+        ruleset.pinned.push(handle);
+    } else if operations.has(Operation::Metadata) {
+        let path = resolved(handle.as_fd()).map_err(layer)?;
+        ruleset.writable.push(WritableRoot { handle, path });
     }
     Ok(())
 }

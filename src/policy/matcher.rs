@@ -330,8 +330,14 @@ impl CheckedPolicy {
                 }
                 _ => false,
             };
+            // A name is made in, and removed from, the directory above: the kernel's rights there
+            // would be rights on its neighbours, too.
+            let names = [Operation::Create, Operation::Delete, Operation::Rename];
+            let names = names.into_iter().filter(|operation| rule.operations.has(*operation));
             if rule.outcome != Outcome::Allow || !plain {
                 trapped = trapped.and(rule.operations);
+            } else {
+                trapped = names.fold(trapped, Operations::with);
             }
         }
         // Another name would be under other rules.
