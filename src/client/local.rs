@@ -96,6 +96,13 @@ impl Daemon {
         Ok(daemon)
     }
 
+    /// Starts a daemon of its own that continues judged calls, if it is built for tests.
+    pub(crate) fn racy() -> Result<Self> {
+        let daemon = Self::start(false)?;
+        daemon.tell(&ToDaemon::ContinueRacily, None)?;
+        Ok(daemon)
+    }
+
     /// Starts a daemon that makes no sandbox in advance.
     #[cfg(feature = "cli")]
     pub(crate) fn without_spares() -> Result<Self> {

@@ -69,6 +69,7 @@ pub(crate) struct Server {
     remover: Option<i32>,
     inbox: Inbox,
     serial: u64,
+    racy: bool,
 }
 
 impl Server {
@@ -94,6 +95,7 @@ impl Server {
             remover: None,
             inbox: Inbox::default(),
             serial: 0,
+            racy: false,
         })
     }
 
@@ -169,6 +171,7 @@ impl Server {
                         // Never to more than there is.
                         self.kernel.landlock = self.kernel.landlock.min(abi.max(1));
                     }
+                    Ok(ToDaemon::ContinueRacily) => self.racy = cfg!(debug_assertions),
                     Err(_) => return None,
                 },
                 Ok(Received::Nothing) => return Some(channel),
@@ -225,6 +228,7 @@ impl Server {
                     kernel: self.kernel,
                     profile,
                     filter,
+                    racy: self.racy,
                 })
             }
             Ok(Side::Parent(pid)) => {

@@ -39,6 +39,8 @@ pub(crate) struct Context {
     pub(crate) network: Network,
     /// Whether a policy judges calls.
     pub(crate) judges: bool,
+    /// Judged calls are continued. Only for tests that must be seen to fail.
+    pub(crate) racy: bool,
     pub(crate) tasks: Tasks,
     /// Proof that signals of this guard stay inside, where the kernel scopes them.
     pub(crate) scope: Option<crate::sys::process::SignalScope>,

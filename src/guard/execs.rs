@@ -27,6 +27,7 @@ struct InFlight {
     process: i32,
     expected: Expected,
     begun: Instant,
+    killed: bool,
 }
 
 /// Execs that were let go, and those that wait: of one process only one is let go at a time, since
@@ -66,7 +67,7 @@ impl Execs {
         }
         // ENOENT: the caller died meanwhile, and is reaped below.
         let _ = context.listener.proceed(call.id, ContinueProof::VerifiedAfterExec);
-        self.in_flight.push(InFlight { call, process, expected, begun: Instant::now() });
+        self.in_flight.push(InFlight { call, process, expected, begun: Instant::now(), killed: false });
     }
 
     /// Looks which programs stand in memory by now.
@@ -75,10 +76,8 @@ impl Execs {
             return;
         }
         let mut over = false;
-        let dead = ptrace::reap_traced();
-        self.in_flight.retain(|exec| {
-            let is_dead = dead.contains(&exec.call.tid) || dead.contains(&exec.process);
-            let stays = !is_dead && !exec.is_over(context);
+        self.in_flight.retain_mut(|exec| {
+            let stays = !exec.is_over(context);
             over |= !stays;
             stays
         });
@@ -99,29 +98,44 @@ impl Execs {
 }
 
 impl InFlight {
-    fn is_over(&self, context: &Context) -> bool {
+    fn is_over(&mut self, context: &Context) -> bool {
+        if self.is_dead(context) {
+            return true;
+        }
         let task = if ptrace::stopped(self.process) == Some(Stop::Exec) {
             self.process
         } else {
             self.call.tid
         };
         match ptrace::stopped(task) {
-            Some(Stop::Exec) => {
+            Some(Stop::Exec) if !self.killed => {
                 let view = View { procfs: context.procfs.as_fd(), tid: task };
-                if self.expected.holds(view, task) != Ok(true) {
-                    let target = "another program than was decided on".to_owned();
-                    context.remember(&self.call, Errno::EPERM, target, None);
-                    let _ = kill(Pid::from_raw(task), Signal::SIGKILL);
+                if self.expected.holds(view, task) == Ok(true) {
+                    let _ = ptrace::detach(task);
+                    return true;
                 }
+                let target = "another program than was decided on".to_owned();
+                context.remember(&self.call, Errno::EPERM, target, None);
+                let _ = kill(Pid::from_raw(task), Signal::SIGKILL);
+                // Its parent is told only once it has been reaped here.
+                self.killed = true;
+                false
+            }
+            Some(Stop::Other) if !self.killed => {
                 let _ = ptrace::detach(task);
                 true
             }
-            Some(Stop::Other) => {
-                let _ = ptrace::detach(task);
-                true
-            }
-            None => !crate::sys::process::exists(self.call.tid)
-                && !crate::sys::process::exists(self.process),
+            _ => false,
         }
+    }
+
+    /// Whether the task is gone. The guard's main loop reaps the first program itself, and learns
+    /// from it how the run has ended.
+    fn is_dead(&self, context: &Context) -> bool {
+        let tasks = [self.call.tid, self.process];
+        if tasks.into_iter().any(|task| task != context.target && ptrace::reap(task)) {
+            return true;
+        }
+        !tasks.into_iter().any(crate::sys::process::exists)
     }
 }

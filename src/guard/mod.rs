@@ -72,6 +72,8 @@ pub(crate) struct Setup {
     pub(crate) kernel: Kernel,
     pub(crate) profile: Profile,
     pub(crate) filter: Vec<sock_filter>,
+    /// Judged calls are continued: see [`ToDaemon::ContinueRacily`](crate::wire::ToDaemon).
+    pub(crate) racy: bool,
 }
 
 /// Becomes a sandbox's guard. The process is a fresh fork of the daemon: one thread, no
@@ -110,6 +112,7 @@ fn arm(setup: Setup, last_words: &OwnedFd) -> Result<Control, LaunchError> {
         kernel,
         profile,
         filter,
+        racy,
     } = setup;
     become_subreaper().map_err(resources("PR_SET_CHILD_SUBREAPER"))?;
     nix::unistd::chdir("/").map_err(resources("chdir"))?;
@@ -168,6 +171,7 @@ fn arm(setup: Setup, last_words: &OwnedFd) -> Result<Control, LaunchError> {
         line: judging.as_ref().map(|(_, line)| line.clone()),
         birth: Birth {
             judge: judging.map(|(judge, _)| judge),
+            racy,
 
             lockdown,
             kernel,
@@ -260,6 +264,7 @@ pub(crate) fn judged_calls(judged: Operations) -> impl Iterator<Item = &'static 
 #[derive(Debug)]
 struct Birth {
     judge: Option<Judge>,
+    racy: bool,
     lockdown: &'static Lockdown,
     kernel: Kernel,
     profile: Profile,
@@ -307,6 +312,7 @@ impl Birth {
             writable: self.writable,
             network: self.network,
             judges: self.judge.is_some(),
+            racy: self.racy,
             tasks: Tasks::new(self.tasks),
             scope: self.scope,
             open_files: self.open_files,

@@ -146,6 +146,9 @@ impl Server {
         judged: Judged,
     ) -> Result<Answer, Refusal> {
         match judged {
+            Judged::Go { .. } if cfg!(debug_assertions) && self.context.racy => {
+                Ok(Answer::Proceed(ContinueProof::NothingDecided))
+            }
             Judged::Go { ready, approved } => self.perform(call, decoded, ready, approved),
             Judged::Done => Ok(Answer::Later),
         }

@@ -71,20 +71,12 @@ pub(crate) fn detach(tid: i32) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Reaps tasks that this thread traces and that have died; their parents are told then. Returns
-/// their numbers.
-pub(crate) fn reap_traced() -> Vec<i32> {
+/// Reaps a task that this thread traces, if it has died; its parent is told then. Returns whether
+/// it has.
+pub(crate) fn reap(tid: i32) -> bool {
     let flags = libc::WNOHANG | libc::__WALL | libc::__WNOTHREAD;
-    let mut dead = Vec::new();
-    loop {
-        let mut status = 0;
-        // SAFETY: writes one int.
-        let pid = unsafe { libc::waitpid(-1, std::ptr::from_mut(&mut status), flags) };
-        if pid <= 0 {
-            return dead;
-        }
-        if libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
-            dead.push(pid);
-        }
-    }
+    let mut status = 0;
+    // SAFETY: writes one int.
+    let pid = unsafe { libc::waitpid(tid, std::ptr::from_mut(&mut status), flags) };
+    pid > 0 && (libc::WIFEXITED(status) || libc::WIFSIGNALED(status))
 }

@@ -151,6 +151,9 @@ pub(crate) enum ToDaemon {
     Arm(Confinement),
     /// Pretend that the kernel's Landlock is of this ABI from now on. For tests.
     MaskLandlock(u32),
+    /// Continue judged calls instead of performing them, which loses races. For tests that must be
+    /// seen to fail; ignored by daemons that are built for use.
+    ContinueRacily,
 }
 
 /// Which limit of the tree the meter watches.

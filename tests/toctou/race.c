@@ -32,21 +32,34 @@ static void die(const char *what) {
     exit(2);
 }
 
+// Some time, so that either value is seen.
+static void linger(void) {
+    static _Thread_local unsigned seed = 1;
+    seed = seed * 1103515245 + 12345;
+    for (unsigned i = (seed >> 16) % 2000; i > 0; i--) __asm__ volatile("" ::: "memory");
+}
+
 // Another thread's or process's hand on the argument.
 static void *flip_path(void *arg) {
+    volatile char *name = path + 2;
     (void)arg;
     while (!stop) {
-        memcpy(path + 2, "ok", 2);
-        memcpy(path + 2, "no", 2);
+        name[0] = 'o', name[1] = 'k';
+        linger();
+        name[0] = 'n', name[1] = 'o';
+        linger();
     }
     return NULL;
 }
 
 static void *flip_port(void *arg) {
+    volatile in_port_t *port = &address->sin_port;
     (void)arg;
     while (!stop) {
-        address->sin_port = htons(ok_port);
-        address->sin_port = htons(no_port);
+        *port = htons(ok_port);
+        linger();
+        *port = htons(no_port);
+        linger();
     }
     return NULL;
 }
@@ -73,15 +86,17 @@ static void *flip_link(void *arg) {
 
 static void *flip_dirs(void *arg) {
     (void)arg;
-    while (!stop) syscall(SYS_renameat2, AT_FDCWD, "dir_ok", AT_FDCWD, "dir_xx", RENAME_EXCHANGE);
+    while (!stop) syscall(SYS_renameat2, AT_FDCWD, "dir_a", AT_FDCWD, "dir_b", RENAME_EXCHANGE);
     return NULL;
 }
 
 static void *flip_cwd(void *arg) {
     (void)arg;
     while (!stop) {
-        fchdir(dir_ok);
-        fchdir(dir_no);
+        if (fchdir(dir_ok)) return NULL;
+        linger();
+        if (fchdir(dir_no)) return NULL;
+        linger();
     }
     return NULL;
 }
@@ -90,7 +105,9 @@ static void *flip_fd(void *arg) {
     (void)arg;
     while (!stop) {
         dup2(dir_ok, dir_fd);
+        linger();
         dup2(dir_no, dir_fd);
+        linger();
     }
     return NULL;
 }
@@ -162,7 +179,8 @@ static void try_chmod(void) {
     tally(chmod(path, 0600));
     if (stat("r_no", &status) == 0 && (status.st_mode & 0777) == 0600) {
         wins++;
-        die("chmod");
+        strcpy(path, "r_no");
+        chmod(path, 0644);
     }
 }
 
@@ -194,10 +212,16 @@ static void try_relative(void) { judge_open(open("file", O_RDONLY)); }
 static void try_dirfd(void) { judge_open(openat(dir_fd, "file", O_RDONLY)); }
 static void try_swapped(void) { judge_open(open("swap/file", O_RDONLY)); }
 
+// dir_a/t is a directory, dir_b/t a link to the denied one; the two change places.
 static void try_ancestor(void) {
-    int fd = open("dir_xx/file", O_CREAT | O_WRONLY, 0644);
+    int fd = open("dir_ok/spare", O_CREAT | O_WRONLY, 0644);
     if (fd >= 0) close(fd);
-    tally(unlink("dir_ok/sub/file"));
+    link("dir_ok/spare", "dir_a/t/file");
+    tally(unlink("dir_a/t/file"));
+    if (!exists("dir_no/file")) {
+        wins++;
+        make("dir_no/file", "denied");
+    }
 }
 
 // Executing: the program says which one it is by its exit code. 42 is the denied one.
