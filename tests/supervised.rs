@@ -1,5 +1,7 @@
 //! Supervised runs: what the host is asked, and what its answers do.
 
+#![allow(clippy::print_stdout, reason = "what the harness shows when a test fails")]
+
 mod common;
 
 use std::fs;
@@ -120,9 +122,7 @@ open(b"\xff", "w"); os.unlink(b"\xff")
     assert!(output.ok(), "{output:?}");
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
-    let wanted = [
-        "real/a", "real/b", "real/deep/c", "real/x (deleted)", "real/leaf", "e",
-    ];
+    let wanted = ["real/a", "real/b", "real/deep/c", "real/x (deleted)", "real/leaf", "e"];
     let mut wanted: Vec<_> = wanted.iter().map(|name| dir.join(name)).collect();
     wanted.push(dir.join("real/deep").join(OsStr::from_bytes(b"\xff")));
     let found = deletes(&calls);
@@ -197,7 +197,11 @@ os.kill(os.getpid(), 0)
         SyscallContext::Fork,
     ];
     let mut left = calls.iter().filter(|call| match call.path() {
-        Some(path) => path.starts_with(&dir) && !path.ends_with("probe.py") && **call != open("", OpenAccess::Read, false, false),
+        Some(path) => {
+            path.starts_with(&dir)
+                && !path.ends_with("probe.py")
+                && **call != open("", OpenAccess::Read, false, false)
+        }
         None => true,
     });
     for wanted in &wanted {
@@ -262,11 +266,8 @@ fn kill_ends_the_run() {
     fs::write(temp.path().join("x"), "").unwrap();
     let plan = at(temp.path(), "rm x; touch after; sleep 60");
     let begun = Instant::now();
-    let output = plan
-        .clone()
-        .supervised(ask(&[Operation::Delete]))
-        .run_with(|_| Decision::Kill)
-        .unwrap();
+    let output =
+        plan.clone().supervised(ask(&[Operation::Delete])).run_with(|_| Decision::Kill).unwrap();
     assert_eq!(output.status, Status::Killed);
     let policy = Policy::new().kill(Operation::Delete, ["./x"]);
     assert_eq!(plan.supervised(policy).run().unwrap().status, Status::Killed);
@@ -552,7 +553,8 @@ fn programs_are_seen_before_they_run() {
     let dir = temp.path().canonicalize().unwrap();
     fs::write(dir.join("script"), "#!/bin/sh -e\necho script $1\n").unwrap();
     fs::set_permissions(dir.join("script"), fs::Permissions::from_mode(0o755)).unwrap();
-    let script = "/bin/echo one two; ./script 3; env true; nonexistent; /bin/false; exec /bin/echo end";
+    let script =
+        "/bin/echo one two; ./script 3; env true; nonexistent; /bin/false; exec /bin/echo end";
     let (calls, output) = asked(at(&dir, script).supervised(ask(&[Operation::Exec])));
     assert_eq!(output.stdout_text(), "one two\nscript 3\nend\n", "{output:?}");
     let found: Vec<_> = calls
@@ -564,14 +566,19 @@ fn programs_are_seen_before_they_run() {
             other => panic!("{other:?}"),
         })
         .collect();
-    let found: Vec<_> =
-        found.iter().map(|(name, count, mutable)| (name.to_str().unwrap(), *count, *mutable)).collect();
-    assert!(found.starts_with(&[("echo", 3, false), ("script", 2, true), ("env", 2, false)]), "{found:?}");
+    let found: Vec<_> = found
+        .iter()
+        .map(|(name, count, mutable)| (name.to_str().unwrap(), *count, *mutable))
+        .collect();
+    assert!(
+        found.starts_with(&[("echo", 3, false), ("script", 2, true), ("env", 2, false)]),
+        "{found:?}"
+    );
     assert!(found.ends_with(&[("false", 1, false), ("echo", 2, false)]), "{found:?}");
 
-    let policy = Policy::new().deny(Operation::Exec, ["/**/false"]).rule(
-        Rule::deny(Operation::Exec, "/**/echo").args(["...", "no*", "..."]),
-    );
+    let policy = Policy::new()
+        .deny(Operation::Exec, ["/**/false"])
+        .rule(Rule::deny(Operation::Exec, "/**/echo").args(["...", "no*", "..."]));
     let script = "/bin/echo yes; /bin/echo x nono y; /bin/false; echo $?";
     let output = at(&dir, script).supervised(policy).run().unwrap();
     assert_eq!(output.stdout_text(), "yes\n126\n", "{output:?}");
@@ -617,4 +624,140 @@ fn nothing_is_left_when_somebody_dies_in_mid_question() {
     drop(executor);
     eventually("the tree is gone", || common::bearing(&mark).is_empty());
     assert!(temp.path().join("x").exists());
+}
+
+#[test]
+fn every_decision_is_in_the_audit_log() {
+    let temp = temp();
+    let log = temp.path().join("log");
+    let policy = ask(&[Operation::Delete])
+        .rule(Rule::deny(Operation::Create, "./no").named("nothing").reason("because"));
+    let output = at(temp.path(), "touch a; rm a; touch no; touch b; rm b")
+        .supervised(policy)
+        .audit(fs::File::create(&log).unwrap())
+        .run_with(|call| match call.path() {
+            Some(path) if path.ends_with("a") => Decision::Allow.into(),
+            _ => Decision::Deny.reason("not b"),
+        })
+        .unwrap();
+    assert!(!output.ok());
+    let text = fs::read_to_string(&log).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    let has =
+        |words: &[&str]| lines.iter().any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(
+        has(&[r#""operation":"delete""#, r#"/a\"""#, r#""decision":"allow""#, r#""asked":true"#]),
+        "{text}"
+    );
+    assert!(
+        has(&[r#""rule":"nothing""#, r#""decision":"deny""#, r#""asked":false"#, "because"]),
+        "{text}"
+    );
+    assert!(
+        has(&[r#"/b\"""#, r#""decision":"deny""#, "not b", r#""rule":"ask delete[0]""#]),
+        "{text}"
+    );
+    assert!(lines.iter().all(|line| line.starts_with('{') && line.ends_with('}')));
+}
+
+#[test]
+fn listening_on_a_socket_that_is_not_bound_is_binding_it() {
+    let temp = temp();
+    let code = "
+import socket
+s = socket.socket()
+try:
+    s.listen()
+    print(s.getsockname()[1] > 0)
+except OSError as error:
+    print(error.errno)
+";
+    let plan = python(temp.path(), code).bind("127.0.0.1:*").connect("127.0.0.1:*");
+    let plan = plan.supervised(ask(&[Operation::Bind]));
+    assert_eq!(plan.run().unwrap().stdout_text(), "13\n");
+    let (calls, output) = asked(plan);
+    assert_eq!(output.stdout_text(), "True\n", "{output:?}");
+    let [SyscallContext::Bind { address }] = calls.as_slice() else { panic!("{calls:?}") };
+    assert_eq!(address.port(), Some(0));
+}
+
+/// What an answer was given for is what happens: anything else is asked about again.
+#[test]
+fn a_file_exchanged_during_the_question_is_another_one() {
+    let temp = temp();
+    let dir = temp.path().canonicalize().unwrap();
+    fs::write(dir.join("x"), "junk").unwrap();
+    fs::write(dir.join("precious"), "precious").unwrap();
+    let script = "rm x";
+    let mut count = 0;
+    let output = at(&dir, script)
+        .supervised(ask(&[Operation::Delete]))
+        .run_with(|_| {
+            count += 1;
+            if count == 1 {
+                fs::rename(dir.join("precious"), dir.join("x")).unwrap();
+                return Decision::Allow;
+            }
+            Decision::Deny
+        })
+        .unwrap();
+    assert!(!output.ok());
+    assert_eq!(count, 2);
+    assert_eq!(fs::read(dir.join("x")).unwrap(), b"precious");
+
+    fs::write(dir.join("script"), "#!/bin/sh\necho good\n").unwrap();
+    fs::set_permissions(dir.join("script"), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut seen = Vec::new();
+    let output = at(&dir, "./script")
+        .supervised(ask(&[Operation::Exec]))
+        .run_with(|_| {
+            seen.push(fs::read_to_string(dir.join("script")).unwrap());
+            if seen.len() == 1 {
+                fs::write(dir.join("evil"), "#!/bin/sh\necho evil\n").unwrap();
+                fs::set_permissions(dir.join("evil"), fs::Permissions::from_mode(0o755)).unwrap();
+                fs::rename(dir.join("evil"), dir.join("script")).unwrap();
+                return Decision::Allow;
+            }
+            Decision::Deny
+        })
+        .unwrap();
+    assert_eq!((seen.len(), output.stdout_text().as_ref()), (2, ""), "{output:?}");
+}
+
+#[test]
+fn many_sandboxes_wait_at_once() {
+    const MANY: usize = 200;
+    let temp = temp();
+    let mut executor = Executor::new().unwrap();
+    for i in 0..MANY {
+        let script = format!("touch {i}; rm {i} && echo {i}");
+        executor.spawn(at(temp.path(), &script).supervised(ask(&[Operation::Delete]))).unwrap();
+    }
+    let (mut waiting, mut right) = (Vec::new(), 0);
+    while executor.active() > 0 || right < MANY {
+        match executor.poll(Some(SOON)).unwrap().expect("an event in time") {
+            Event::Syscall { id, context: SyscallContext::Delete { path }, .. } => {
+                waiting.push((id, path));
+                if waiting.len() == MANY {
+                    for (id, path) in waiting.iter().rev() {
+                        let number: usize =
+                            path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+                        let even = number.is_multiple_of(2);
+                        let answer = if even { Decision::Allow } else { Decision::Deny };
+                        executor.respond(*id, answer).unwrap();
+                    }
+                }
+            }
+            Event::Completed { output, .. } => {
+                // Those that may delete say so, and the others can't.
+                let said = output.stdout_text().trim().parse::<usize>().ok();
+                assert!(said.is_none_or(|number| number.is_multiple_of(2)), "{output:?}");
+                assert_eq!(said.is_some(), output.ok());
+                right += 1;
+            }
+            Event::Stdout { .. } | Event::Stderr { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(names(temp.path()).len(), MANY / 2);
 }

@@ -13,8 +13,12 @@ import os as _os
 
 from evalbox import _native
 from evalbox._native import (
+    ALLOW,
+    DENY,
+    KILL,
     PIPE,
     Completed,
+    Decision,
     Doctor,
     DoctorEntry,
     ExceptionInfo,
@@ -23,13 +27,16 @@ from evalbox._native import (
     Limits,
     Output,
     Plan,
+    Policy,
     Refused,
     Runtime,
     Session,
     Stderr,
     Stdout,
+    Syscall,
     TimedOut,
     Usage,
+    Withdrawn,
     __version__,
     doctor,
     run,
@@ -51,45 +58,69 @@ from evalbox.errors import (
 )
 
 __all__ = [
+    "ALLOW",
+    "DENY",
+    "KILL",
     "PIPE",
+    "Bind",
     "CommandNotFound",
     "CompileError",
     "Completed",
+    "Connect",
+    "Context",
+    "Decision",
+    "Delete",
     "Doctor",
     "DoctorEntry",
     "EvalboxError",
     "Event",
     "ExceptionInfo",
+    "Exec",
     "ExecutionFailed",
     "Failed",
+    "Fork",
     "Job",
     "LaunchError",
     "Limits",
+    "Link",
+    "MakeDir",
+    "MakeNode",
+    "Open",
     "Output",
     "OutputLimitExceeded",
     "Plan",
     "PlanError",
+    "Policy",
     "PolicyError",
     "Refused",
+    "Rename",
     "Runtime",
     "RuntimeNotFound",
+    "SendTo",
     "Session",
     "SessionError",
+    "SetMetadata",
+    "Signal",
     "Stderr",
     "Stdout",
+    "Symlink",
+    "Syscall",
     "TimedOut",
     "TimeoutExpired",
+    "Truncate",
     "Unavailable",
     "Usage",
     "UseAfterFork",
+    "Withdrawn",
     "__version__",
+    "arun",
     "doctor",
     "python",
     "run",
     "shell",
 ]
 
-Event = Stdout | Stderr | Completed | TimedOut | Failed
+Event = Stdout | Stderr | Syscall | Withdrawn | Completed | TimedOut | Failed
 """What a Session tells."""
 
 python = Runtime("python")
@@ -101,3 +132,44 @@ shell = Runtime("shell")
 _native.set_packaged_daemon(
     _os.path.join(_os.path.dirname(_os.path.abspath(__file__)), "bin", "evalbox-daemon")
 )
+
+
+async def arun(
+    code: str | bytes | bytearray | memoryview, language: str = "python", **words: object
+) -> Output:
+    """As `run`, as a coroutine: other tasks of the event loop run meanwhile. Takes the keywords of
+    `run`; a callback of `supervise` may be async."""
+    check = bool(words.pop("check", False))
+    plan = Runtime(language).plan(code, **words)  # type: ignore[arg-type]
+    return await plan.arun(check=check)
+
+
+# These take a moment to import, and most programs need none of them.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from evalbox.contexts import (
+        Bind,
+        Connect,
+        Context,
+        Delete,
+        Exec,
+        Fork,
+        Link,
+        MakeDir,
+        MakeNode,
+        Open,
+        Rename,
+        SendTo,
+        SetMetadata,
+        Signal,
+        Symlink,
+        Truncate,
+    )
+
+
+def __getattr__(name: str) -> object:
+    from evalbox import contexts
+
+    if name in contexts.__all__:
+        return getattr(contexts, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

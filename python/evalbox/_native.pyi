@@ -1,10 +1,11 @@
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Final, Literal, TypeAlias, final
+from typing import Any, Final, Literal, TypeAlias, final
 
 from typing_extensions import Self
 
+from evalbox.contexts import Context
 from evalbox.errors import EvalboxError
 
 _Text: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -23,11 +24,37 @@ _Status: TypeAlias = Literal[
     "workspace_limit",
     "killed",
 ]
-_Event: TypeAlias = Stdout | Stderr | Completed | TimedOut | Failed
+_Event: TypeAlias = Stdout | Stderr | Syscall | Withdrawn | Completed | TimedOut | Failed
+_Operation: TypeAlias = Literal[
+    "read",
+    "modify",
+    "create",
+    "delete",
+    "rename",
+    "metadata",
+    "exec",
+    "connect",
+    "bind",
+    "fork",
+    "signal",
+    "write",
+    "open",
+    "network",
+    "all",
+]
+_Operations: TypeAlias = _Operation | Iterable[_Operation]
+_Decide: TypeAlias = Callable[[Context], Decision | None | Awaitable[Decision | None]]
+_Targets: TypeAlias = str | Iterable[str | Sequence[str]]
+_Patterns: TypeAlias = str | Sequence[str]
+_Remember: TypeAlias = Literal["once", "run"]
 
 __all__ = [
+    "ALLOW",
+    "DENY",
+    "KILL",
     "PIPE",
     "Completed",
+    "Decision",
     "Doctor",
     "DoctorEntry",
     "ExceptionInfo",
@@ -36,13 +63,16 @@ __all__ = [
     "Limits",
     "Output",
     "Plan",
+    "Policy",
     "Refused",
     "Runtime",
     "Session",
     "Stderr",
     "Stdout",
+    "Syscall",
     "TimedOut",
     "Usage",
+    "Withdrawn",
     "__version__",
     "cli_main",
     "doctor",
@@ -50,6 +80,9 @@ __all__ = [
     "set_packaged_daemon",
 ]
 
+ALLOW: Final[Decision]
+DENY: Final[Decision]
+KILL: Final[Decision]
 PIPE: Final = -1
 __version__: Final[str]
 
@@ -75,6 +108,9 @@ def run(
     stdin: _Input | None = None,
     timeout: float | None = 30.0,
     limits: Limits | None = None,
+    supervise: Policy | _Decide | None = None,
+    ask: _Operations | None = None,
+    audit: _Text | None = None,
 ) -> Output: ...
 def set_packaged_daemon(path: str | os.PathLike[str], /) -> None: ...
 
@@ -131,6 +167,9 @@ class Plan:
         stdin: _Input | None = None,
         timeout: float | None = 30.0,
         limits: Limits | None = None,
+        supervise: Policy | _Decide | None = None,
+        ask: _Operations | None = None,
+        audit: _Text | None = None,
     ) -> Self: ...
     def arg(self, word: _Text, /) -> Plan: ...
     def read(self, path: _Paths, /) -> Plan: ...
@@ -147,7 +186,73 @@ class Plan:
     def stdin(self, data: _Input, /) -> Plan: ...
     def timeout(self, seconds: float | None, /) -> Plan: ...
     def limits(self, limits: Limits, /) -> Plan: ...
+    def supervised(
+        self,
+        policy: Policy | _Decide | None = None,
+        decide: Policy | _Decide | None = None,
+        *,
+        ask: _Operations | None = None,
+    ) -> Plan: ...
+    def audit(self, path: _Text, /) -> Plan: ...
     def run(self, *, check: bool = False) -> Output: ...
+    def arun(self, *, check: bool = False) -> Coroutine[Any, Any, Output]: ...
+    def _parts(self) -> tuple[Plan, _Decide | None]: ...
+
+@final
+class Policy:
+    def __new__(
+        cls,
+        *,
+        ask: _Operations | None = None,
+        deny: _Operations | None = None,
+        kill: _Operations | None = None,
+        ask_timeout: float | None = None,
+        **allow: _Targets,
+    ) -> Self: ...
+    def allow(
+        self, *, unless: _Patterns | None = None, name: str | None = None, **targets: _Targets
+    ) -> Policy: ...
+    def ask(
+        self,
+        *operations: _Operation,
+        unless: _Patterns | None = None,
+        reason: str | None = None,
+        name: str | None = None,
+        **targets: _Targets,
+    ) -> Policy: ...
+    def deny(
+        self,
+        *operations: _Operation,
+        unless: _Patterns | None = None,
+        reason: str | None = None,
+        name: str | None = None,
+        errno: int | None = None,
+        **targets: _Targets,
+    ) -> Policy: ...
+    def kill(
+        self,
+        *operations: _Operation,
+        unless: _Patterns | None = None,
+        reason: str | None = None,
+        name: str | None = None,
+        **targets: _Targets,
+    ) -> Policy: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Decision:
+    def __call__(
+        self,
+        *,
+        reason: str | None = None,
+        errno: int | None = None,
+        remember: _Remember = "once",
+    ) -> Decision: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
 
 @final
 class Output:
@@ -213,6 +318,9 @@ class Runtime:
         stdin: _Input | None = None,
         timeout: float | None = 30.0,
         limits: Limits | None = None,
+        supervise: Policy | _Decide | None = None,
+        ask: _Operations | None = None,
+        audit: _Text | None = None,
     ) -> Plan: ...
     def run(
         self,
@@ -234,6 +342,9 @@ class Runtime:
         stdin: _Input | None = None,
         timeout: float | None = 30.0,
         limits: Limits | None = None,
+        supervise: Policy | _Decide | None = None,
+        ask: _Operations | None = None,
+        audit: _Text | None = None,
     ) -> Output: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
@@ -306,6 +417,16 @@ class Session:
     ) -> None: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> _Event: ...
+    def __aenter__(self) -> Coroutine[Any, Any, Self]: ...
+    def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> Coroutine[Any, Any, None]: ...
+    def __aiter__(self) -> Self: ...
+    def __anext__(self) -> Coroutine[Any, Any, _Event]: ...
 
 @final
 class Stdout:
@@ -322,6 +443,36 @@ class Stderr:
     def job(self) -> Job: ...
     @property
     def data(self) -> bytes: ...
+
+@final
+class Syscall:
+    __match_args__: Final = ("job", "context")
+    @property
+    def job(self) -> Job: ...
+    @property
+    def context(self) -> Context: ...
+    @property
+    def pid(self) -> int: ...
+    @property
+    def syscall(self) -> str: ...
+    @property
+    def directory(self) -> bool: ...
+    def allow(self, *, remember: _Remember = "once") -> None: ...
+    def deny(
+        self,
+        *,
+        reason: str | None = None,
+        errno: int | None = None,
+        remember: _Remember = "once",
+    ) -> None: ...
+    def kill(self) -> None: ...
+    def respond(self, decision: Decision, /) -> None: ...
+
+@final
+class Withdrawn:
+    __match_args__: Final = ("job",)
+    @property
+    def job(self) -> Job: ...
 
 @final
 class Completed:

@@ -31,7 +31,7 @@ class PlanError(EvalboxError, ValueError):
 
 
 class PolicyError(EvalboxError, ValueError):
-    """A mistake in a policy."""
+    """A mistake in a policy: the message names the rule, the value and what is wrong with it."""
 
     __module__ = "evalbox"
 

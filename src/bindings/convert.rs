@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
@@ -12,8 +13,9 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMapping, PyMemoryView, PyStrin
 
 use super::errors;
 use super::limits::Limits;
-use crate::Stdin;
+use super::policy::{Names, Policy};
 use crate::plan::limits;
+use crate::{Operation, Stdin};
 
 /// What `subprocess.PIPE` is.
 pub(super) const PIPE: i32 = -1;
@@ -231,6 +233,56 @@ pub(super) struct Keywords {
     pub(super) venv: Option<OsString>,
     pub(super) interpreter: Option<OsString>,
     pub(super) check: bool,
+    pub(super) supervise: Supervise,
+    pub(super) policy: Option<crate::Policy>,
+    pub(super) decide: Option<Arc<Py<PyAny>>>,
+    pub(super) audit: Option<std::fs::File>,
+}
+
+/// What supervises a run: a policy, a callback, operations to ask about.
+#[derive(Debug, Default)]
+pub(super) struct Supervise {
+    pub(super) policy: Option<crate::Policy>,
+    pub(super) decide: Option<Arc<Py<PyAny>>>,
+    pub(super) ask: Option<Vec<Operation>>,
+}
+
+impl Supervise {
+    /// A policy or a callback.
+    pub(super) fn take(&mut self, part: &Bound<'_, PyAny>) -> PyResult<()> {
+        if part.is_none() {
+            return Ok(());
+        }
+        if let Ok(policy) = part.cast::<Policy>() {
+            self.policy = Some(policy.get().0.clone());
+        } else if part.is_callable() {
+            self.decide = Some(Arc::new(part.clone().unbind()));
+        } else {
+            return Err(wrong("a Policy or a callable", part));
+        }
+        Ok(())
+    }
+
+    /// The policy and the callback. `wanted`: a run without either is supervised, too.
+    pub(super) fn finish(self, wanted: bool) -> (Option<crate::Policy>, Option<Arc<Py<PyAny>>>) {
+        const CHANGES: [Operation; 4] =
+            [Operation::Write, Operation::Exec, Operation::Connect, Operation::Bind];
+        let Self { policy, decide, ask } = self;
+        let supervised = wanted || policy.is_some() || decide.is_some() || ask.is_some();
+        let policy = supervised.then(|| match (policy, ask) {
+            (Some(policy), Some(ask)) => policy.ask_about(ask),
+            (Some(policy), None) => policy,
+            (None, Some(ask)) => crate::Policy::new().ask_about(ask),
+            (None, None) => crate::Policy::new().ask_about(CHANGES),
+        });
+        (policy, decide)
+    }
+}
+
+/// A file to write behind what is in it.
+pub(super) fn append(path: &Text) -> PyResult<std::fs::File> {
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(&path.0);
+    file.map_err(Into::into)
 }
 
 impl Keywords {
@@ -242,6 +294,8 @@ impl Keywords {
     ) -> PyResult<Self> {
         let mut words = Self::default();
         keywords(function, given, "", |name, value| words.take(name, value, more))?;
+        let supervise = std::mem::take(&mut words.supervise);
+        (words.policy, words.decide) = supervise.finish(false);
         Ok(words)
     }
 
@@ -262,6 +316,9 @@ impl Keywords {
             }
             "cwd" => self.cwd = Some(anchored(value.extract::<Text>()?.0)?),
             "stdin" => self.stdin = Some(value.extract::<Input>()?.0),
+            "supervise" => self.supervise.take(value)?,
+            "ask" => self.supervise.ask = Some(value.extract::<Names>()?.0),
+            "audit" => self.audit = Some(append(&value.extract::<Text>()?)?),
             "limits" => self.limits = Some(value.cast::<Limits>()?.get().0.clone()),
             _ if !more.contains(&name) => return Ok(false),
             "args" => self.args = value.extract::<Words>()?.0,
@@ -274,7 +331,7 @@ impl Keywords {
     }
 }
 
-const OPTIONAL: &[&str] = &["env", "files", "cwd", "stdin", "limits"];
+const OPTIONAL: &[&str] = &["env", "files", "cwd", "stdin", "limits", "supervise", "ask", "audit"];
 
 /// Puts keyword arguments into a builder: a `Plan` or a runtime's `Config`.
 macro_rules! apply {
@@ -315,6 +372,12 @@ macro_rules! apply {
         }
         if let Some(limits) = keywords.limits {
             builder = builder.limits(limits);
+        }
+        if let Some(policy) = keywords.policy {
+            builder = builder.supervised(policy);
+        }
+        if let Some(file) = keywords.audit {
+            builder = builder.audit(file);
         }
         match keywords.timeout {
             None => {}

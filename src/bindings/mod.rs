@@ -8,8 +8,10 @@ mod literal;
 mod output;
 mod pickle;
 mod plan;
+mod policy;
 mod runtime;
 mod session;
+mod supervise;
 mod wait;
 
 use std::path::PathBuf;
@@ -30,17 +32,32 @@ mod _native {
     #[pymodule_export]
     use super::plan::Plan;
     #[pymodule_export]
+    use super::policy::Policy;
+    #[pymodule_export]
     use super::runtime::{Runtime, run};
     #[pymodule_export]
     use super::session::{Completed, Failed, Job, Session, Stderr, Stdout, TimedOut};
     #[pymodule_export]
     use super::set_packaged_daemon;
+    #[pymodule_export]
+    use super::supervise::{Decision, Syscall, Withdrawn};
 
     #[pymodule_export]
     const PIPE: i32 = super::convert::PIPE;
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "the name is Python's")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        use crate::Decision::{Allow, Deny, Kill};
+        for (name, decision) in [("ALLOW", Allow), ("DENY", Deny), ("KILL", Kill)] {
+            module.add(name, Decision::of(decision))?;
+        }
+        Ok(())
+    }
+
+    use pyo3::prelude::*;
 }
 
 /// Names the daemon's executable that the package carries. The first call counts.

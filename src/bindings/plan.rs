@@ -1,14 +1,18 @@
 //! `Plan`.
 
+use std::sync::Arc;
+
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::convert::{
-    Data, Endpoints, Input, Keywords, Paths, Places, Seconds, Text, Words, anchored, apply,
+    Data, Endpoints, Input, Keywords, Paths, Places, Seconds, Supervise, Text, Words, anchored,
+    append, apply,
 };
 use super::limits::Limits;
 use super::output::Output;
+use super::policy::Names;
 use super::wait;
 use crate::plan::{Word, escape};
 use crate::runtime::Runtime;
@@ -31,6 +35,8 @@ use crate::runtime::Runtime;
 /// stdin: standard input, text being written as UTF-8, or PIPE. Default: empty.
 /// timeout: seconds of wall time, after which the whole tree is killed, or None.
 /// limits: what it may use.
+/// supervise, ask: as Plan.supervised takes them; supervise is a Policy or a callback.
+/// audit: a file to write every decision to.
 ///
 /// Raises TypeError for an argument of a wrong type.
 #[pyclass(frozen, module = "evalbox")]
@@ -39,6 +45,8 @@ pub(super) struct Plan {
     pub(super) plan: crate::Plan,
     /// What takes the runtime's own out of the output.
     pub(super) runtime: Option<&'static dyn Runtime>,
+    /// What answers questions.
+    pub(super) decide: Option<Arc<Py<PyAny>>>,
 }
 
 #[pymethods]
@@ -46,11 +54,13 @@ impl Plan {
     #[new]
     #[pyo3(
         signature = (command, **keywords),
-        text_signature = "(command, *, read=(), write=(), execute=(), connect=(), bind=(), env=None, cwd=None, files=None, collect=(), stdin=None, timeout=30.0, limits=None)"
+        text_signature = "(command, *, read=(), write=(), execute=(), connect=(), bind=(), env=None, cwd=None, files=None, collect=(), stdin=None, timeout=30.0, limits=None, supervise=None, ask=None, audit=None)"
     )]
     fn new(command: Words, keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let keywords = Keywords::read("Plan", keywords, &[])?;
-        Ok(Self { plan: apply!(crate::Plan::new(command.0), keywords), runtime: None })
+        let mut keywords = keywords;
+        let decide = keywords.decide.take();
+        Ok(Self { plan: apply!(crate::Plan::new(command.0), keywords), runtime: None, decide })
     }
 
     /// One more argument.
@@ -106,7 +116,7 @@ impl Plan {
         for (name, value) in variables.into_iter().flatten() {
             plan = plan.env(name.extract::<Text>()?.0, value.extract::<Text>()?.0);
         }
-        Ok(Self { plan, ..*self })
+        Ok(self.with(|_| plan))
     }
 
     /// The working directory, absolute or "./…". It must be granted to be listed.
@@ -151,6 +161,66 @@ impl Plan {
         self.with(|plan| plan.limits(limits.0.clone()))
     }
 
+    /// Has a policy decide, call by call, what the program may do within the grants.
+    ///
+    /// policy: a Policy.
+    /// decide: answers what the policy asks about, in run() and arun(): a function that takes a
+    ///     context (evalbox.Delete, evalbox.Exec, …) and returns evalbox.ALLOW, DENY or KILL. For
+    ///     arun() it may be async. Without one, a Session yields Syscall events. Its exceptions deny
+    ///     the call, end the run, and come out of run().
+    /// ask: operations to ask about, beside the policy's. With neither a policy nor ask, everything
+    ///     is asked about that changes files, executes programs or uses the network.
+    ///
+    /// policy and decide may be given in either place.
+    #[pyo3(signature = (policy = None, decide = None, *, ask = None))]
+    fn supervised(
+        &self,
+        policy: Option<&Bound<'_, PyAny>>,
+        decide: Option<&Bound<'_, PyAny>>,
+        ask: Option<Names>,
+    ) -> PyResult<Self> {
+        let mut supervise = Supervise::default();
+        for part in [policy, decide].into_iter().flatten() {
+            supervise.take(part)?;
+        }
+        if let Some(Names(ask)) = ask {
+            supervise.ask = Some(ask);
+        }
+        let (policy, decide) = supervise.finish(true);
+        let mut plan = self.with(|plan| match policy {
+            Some(policy) => plan.supervised(policy),
+            None => plan,
+        });
+        plan.decide = decide.or_else(|| self.decide.clone());
+        Ok(plan)
+    }
+
+    /// Writes every decision to a file, a line of JSON each, behind what is in it.
+    ///
+    /// Raises OSError if it can't be opened.
+    #[pyo3(signature = (path, /))]
+    fn audit(&self, path: Text) -> PyResult<Self> {
+        let file = append(&path)?;
+        Ok(self.with(|plan| plan.audit(file)))
+    }
+
+    /// Runs the plan to its end, as a coroutine: other tasks of the event loop run meanwhile, and
+    /// cancelling it kills the run. Takes and raises what run() does.
+    #[pyo3(signature = (*, check = false))]
+    fn arun<'py>(slf: Bound<'py, Self>, check: bool) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let words = PyDict::new(py);
+        words.set_item("check", check)?;
+        py.import("evalbox.aio")?.call_method("run", (slf,), Some(&words))
+    }
+
+    /// The plan without its callback, and the callback.
+    fn _parts(&self, py: Python<'_>) -> (Self, Option<Py<PyAny>>) {
+        let mut plan = self.with(|plan| plan);
+        let decide = plan.decide.take().map(|decide| decide.clone_ref(py));
+        (plan, decide)
+    }
+
     /// Runs the plan to its end. Other threads run meanwhile, and a signal handler that raises
     /// (Ctrl-C) kills the run first.
     ///
@@ -175,7 +245,7 @@ impl Plan {
         py: Python<'py>,
         check: bool,
     ) -> PyResult<Bound<'py, Output>> {
-        let output = Output::new(wait::run(py, &self.plan)?, self.runtime);
+        let output = Output::new(wait::run(py, &self.plan, self.decide.as_deref())?, self.runtime);
         let output = Bound::new(py, output)?;
         if check {
             output.get().check_now(&output)?;
@@ -184,7 +254,7 @@ impl Plan {
     }
 
     fn with(&self, change: impl FnOnce(crate::Plan) -> crate::Plan) -> Self {
-        Self { plan: change(self.plan.clone()), ..*self }
+        Self { plan: change(self.plan.clone()), runtime: self.runtime, decide: self.decide.clone() }
     }
 
     fn with_each<T>(&self, items: Vec<T>, change: impl Fn(crate::Plan, T) -> crate::Plan) -> Self {

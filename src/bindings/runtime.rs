@@ -42,7 +42,7 @@ impl Runtime {
     /// Raises RuntimeNotFound if there is no usable interpreter.
     #[pyo3(
         signature = (code, **keywords),
-        text_signature = "($self, code, *, args=(), venv=None, interpreter=None, read=(), write=(), execute=(), connect=(), bind=(), env=None, cwd=None, files=None, collect=(), stdin=None, timeout=30.0, limits=None)"
+        text_signature = "($self, code, *, args=(), venv=None, interpreter=None, read=(), write=(), execute=(), connect=(), bind=(), env=None, cwd=None, files=None, collect=(), stdin=None, timeout=30.0, limits=None, supervise=None, ask=None, audit=None)"
     )]
     fn plan(
         &self,
@@ -64,7 +64,7 @@ impl Runtime {
     /// Raises what Plan.run raises, and RuntimeNotFound if there is no usable interpreter.
     #[pyo3(
         signature = (code, **keywords),
-        text_signature = "($self, code, *, args=(), venv=None, interpreter=None, check=False, read=(), write=(), execute=(), connect=(), bind=(), env=None, cwd=None, files=None, collect=(), stdin=None, timeout=30.0, limits=None)"
+        text_signature = "($self, code, *, args=(), venv=None, interpreter=None, check=False, read=(), write=(), execute=(), connect=(), bind=(), env=None, cwd=None, files=None, collect=(), stdin=None, timeout=30.0, limits=None, supervise=None, ask=None, audit=None)"
     )]
     fn run<'py>(
         &self,
@@ -92,7 +92,7 @@ impl Runtime {
 #[pyfunction]
 #[pyo3(
     signature = (code, language = "python", **keywords),
-    text_signature = "(code, language='python', *, args=(), venv=None, interpreter=None, check=False, read=(), write=(), execute=(), connect=(), bind=(), env=None, cwd=None, files=None, collect=(), stdin=None, timeout=30.0, limits=None)"
+    text_signature = "(code, language='python', *, args=(), venv=None, interpreter=None, check=False, read=(), write=(), execute=(), connect=(), bind=(), env=None, cwd=None, files=None, collect=(), stdin=None, timeout=30.0, limits=None, supervise=None, ask=None, audit=None)"
 )]
 pub(super) fn run<'py>(
     py: Python<'py>,
@@ -116,11 +116,12 @@ fn make(
     if let Some(path) = keywords.interpreter.take() {
         config = config.interpreter(path);
     }
+    let decide = keywords.decide.take();
     let config = apply!(config, keywords);
     // Interpreters are asked what they are.
     let plan = py.detach(|| runtime.plan(code, &config));
     let plan = plan.map_err(|error| errors::raise(py, &error))?;
-    Ok(Plan { plan, runtime: Some(runtime) })
+    Ok(Plan { plan, runtime: Some(runtime), decide })
 }
 
 impl PartialEq for Runtime {

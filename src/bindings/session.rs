@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::Instant;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -13,6 +14,7 @@ use super::convert::{Data, Seconds};
 use super::errors::{self, Class};
 use super::output::Output;
 use super::plan::Plan;
+use super::supervise::{Syscall, Withdrawn};
 use super::wait;
 use crate::error::{Error, SessionError};
 use crate::runtime::Runtime;
@@ -31,7 +33,7 @@ pub(super) struct Job {
 impl Job {
     /// The number in error messages. Counts from 1 in each session.
     #[getter]
-    fn id(&self) -> u64 {
+    pub(super) fn id(&self) -> u64 {
         self.sandbox.number()
     }
 
@@ -100,7 +102,11 @@ impl Session {
     #[pyo3(signature = (plan, /))]
     fn spawn(&self, py: Python<'_>, plan: &Plan) -> PyResult<Job> {
         let _turn = self.turn(py)?;
-        let Plan { plan, runtime } = plan;
+        let Plan { plan, runtime, decide } = plan;
+        if decide.is_some() {
+            let message = "a callback is for run() and arun(); a session yields Syscall events";
+            return Err(PyTypeError::new_err(message));
+        }
         let sandbox = self.with(py, |open| {
             let sandbox = open.executor.spawn(plan)?;
             open.running.insert(sandbox, *runtime);
@@ -236,6 +242,29 @@ impl Session {
         self.poll(py, None)
     }
 
+    fn __aenter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+        slf.py().import("evalbox.aio")?.call_method1("enter", (&slf,))
+    }
+
+    #[pyo3(signature = (kind, value, traceback, /))]
+    fn __aexit__<'py>(
+        slf: Bound<'py, Self>,
+        kind: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
+        traceback: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = (kind, value, traceback);
+        slf.py().import("evalbox.aio")?.call_method1("leave", (&slf,))
+    }
+
+    fn __aiter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __anext__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+        slf.py().import("evalbox.aio")?.call_method1("following", (&slf,))
+    }
+
     fn __repr__(&self) -> String {
         match self.open.try_lock().as_deref() {
             Ok(Some(open)) => format!("<evalbox.Session active={}>", open.executor.active()),
@@ -303,6 +332,13 @@ impl Session {
                 let data = PyBytes::new(py, &data).unbind();
                 Bound::new(py, Stderr { job, data })?.into_any()
             }
+            crate::Event::Syscall { id, pid, syscall, directory, context, .. } => {
+                let responder = self.with(py, |open| Ok(open.executor.responder()))?;
+                let event =
+                    Syscall::new(py, job, &context, pid, syscall, directory, id, responder)?;
+                Bound::new(py, event)?.into_any()
+            }
+            crate::Event::Withdrawn { .. } => Bound::new(py, Withdrawn { job })?.into_any(),
             crate::Event::Completed { output: o, .. } => {
                 Bound::new(py, Completed { job, output: output(o)? })?.into_any()
             }

@@ -8,7 +8,7 @@ use super::errors;
 use crate::error::Result;
 use crate::plan::Stdin;
 use crate::session::Polled;
-use crate::{Event, Executor, Output, Plan, SandboxId};
+use crate::{Decision, Event, Executor, Output, Plan, SandboxId};
 
 /// How long the main thread waits without a look at its signals. A signal ends a wait at once; this
 /// is for one that arrives just before it.
@@ -22,15 +22,16 @@ pub(super) fn tick() -> Option<Duration> {
 }
 
 /// Runs a plan on an executor of its own, so that any number of threads can.
-pub(super) fn run(py: Python<'_>, plan: &Plan) -> PyResult<Output> {
+pub(super) fn run(py: Python<'_>, plan: &Plan, decide: Option<&Py<PyAny>>) -> PyResult<Output> {
     if matches!(plan.stdin, Stdin::Piped) {
         let message = "stdin: PIPE is for Session.spawn; nobody could write to it here";
         return Err(errors::plan(py, message.to_owned()));
     }
+    let asks = decide.is_some();
     let started = py.detach(|| {
         let checked = plan.validate()?;
         let mut executor = Executor::new()?;
-        let id = executor.start(&checked, false, true)?;
+        let id = executor.start(&checked, false, asks)?;
         Result::Ok((executor, id))
     });
     let (mut executor, id) = started.map_err(|error| errors::raise(py, &error))?;
@@ -43,7 +44,23 @@ pub(super) fn run(py: Python<'_>, plan: &Plan) -> PyResult<Output> {
                     return Ok(output);
                 }
                 Event::Failed { error, .. } => return Err(errors::raise(py, &error)),
-                Event::Stdout { .. } | Event::Stderr { .. } => {}
+                Event::Syscall { id: call, context, .. } => {
+                    let said = match decide {
+                        Some(decide) => super::supervise::ask(py, decide, &context),
+                        None => Ok(Decision::Deny.into()),
+                    };
+                    let (answer, raised) = match said {
+                        Ok(answer) => (answer, None),
+                        Err(raised) => (Decision::Deny.into(), Some(raised)),
+                    };
+                    let sent = executor.respond(call, answer);
+                    if let Some(raised) = raised {
+                        py.detach(|| end(&mut executor, &[id]));
+                        return Err(raised);
+                    }
+                    sent.map_err(|error| errors::raise(py, &error))?;
+                }
+                Event::Stdout { .. } | Event::Stderr { .. } | Event::Withdrawn { .. } => {}
             },
             Polled::Nothing | Polled::Interrupted => {
                 if let Err(raised) = py.check_signals() {

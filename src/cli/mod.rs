@@ -1,7 +1,7 @@
 //! The command line: `evalbox run`, `evalbox doctor`.
 
 mod args;
-mod json;
+
 mod language;
 mod launch;
 mod options;
@@ -15,8 +15,8 @@ use std::io::{self, Write};
 
 use clap::Parser;
 
+use crate::session::json::Json;
 use args::{Cli, Command};
-use json::Json;
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::Failure;
-use super::json::Json;
 use crate::error::{Error, LaunchError, errno_text};
 use crate::plan::Limits;
 use crate::session::Output;
+use crate::session::json::Json;
 use crate::wire::{Refused, Status};
 
 const TIMED_OUT: i32 = 124;

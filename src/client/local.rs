@@ -185,7 +185,7 @@ impl Daemon {
 
     fn arm(&self, confinement: &Confinement) -> Result<Channel> {
         let (ours, theirs) = Channel::pair().map_err(no_descriptors)?;
-        self.tell(&ToDaemon::Arm(confinement.clone()), Some(&theirs))?;
+        self.tell(&ToDaemon::Arm(Box::new(confinement.clone())), Some(&theirs))?;
         Ok(ours)
     }
 

@@ -164,7 +164,7 @@ impl Server {
                 Ok(Received::Message) => match decode(self.inbox.message()) {
                     Ok(ToDaemon::Arm(confinement)) => {
                         if let Some(host) = self.inbox.fds.pop() {
-                            self.arm(Channel::from_fd(host), confinement);
+                            self.arm(Channel::from_fd(host), *confinement);
                         }
                     }
                     Ok(ToDaemon::MaskLandlock(abi)) => {

@@ -204,7 +204,9 @@ impl Control {
         add(Source::HostProcess, self.host_pidfd.as_fd(), PollFlags::POLLIN);
         add(Source::Meter, self.meter.as_fd(), PollFlags::POLLIN);
         add(Source::Signals, self.signals.as_fd(), PollFlags::POLLIN);
-        if let Some(line) = &self.line {
+        if let Some(line) = &self.line
+            && self.outbox.is_empty()
+        {
             add(Source::Desk, line.wake.as_fd(), PollFlags::POLLIN);
         }
         if self.started.is_some() {

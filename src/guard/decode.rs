@@ -225,11 +225,9 @@ pub(crate) fn decode(
         "listen" => Call::Listen { fd: a as i32, backlog: b as i32 },
         "socket" => Call::Socket { family: a as i32, kind: b as i32, protocol: c as i32 },
         "truncate" => Call::Truncate { target: path(a, true)?, length: b as i64 },
-        "open" => Call::Open {
-            target: path(a, follows(b as i32))?,
-            flags: b as i32,
-            mode: c as u32,
-        },
+        "open" => {
+            Call::Open { target: path(a, follows(b as i32))?, flags: b as i32, mode: c as u32 }
+        }
         "creat" => Call::Open {
             target: path(a, true)?,
             flags: libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC,

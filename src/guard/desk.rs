@@ -155,7 +155,9 @@ impl Desk {
         again: u32,
     ) -> Result<Judged, Refusal> {
         let begun = Instant::now();
-        let Some(subject) = ready.subject()? else { return Ok(Judged::Go { ready, approved: false }) };
+        let Some(subject) = ready.subject()? else {
+            return Ok(Judged::Go { ready, approved: false });
+        };
         if let Some(id) = self.came_back(call, &subject) {
             return self.resume(context, id, call, ready, &subject);
         }
@@ -163,7 +165,16 @@ impl Desk {
         let remembered = self.remembered.get(&subject.context).cloned();
         match (verdict.outcome, remembered) {
             (Outcome::Allow, _) => {
-                self.log(context, call, &subject, Decision::Allow, verdict.rule, None, false, begun);
+                self.log(
+                    context,
+                    call,
+                    &subject,
+                    Decision::Allow,
+                    verdict.rule,
+                    None,
+                    false,
+                    begun,
+                );
                 Ok(Judged::Go { ready, approved: verdict.rule.is_some() })
             }
             (Outcome::Ask, Some(answer)) => {
@@ -258,6 +269,9 @@ impl Desk {
                 Err(Refusal::Denied { errno, target, grant: None })
             }
             Decision::Kill => {
+                // At once, whatever the main loop is busy with; it goes on until all are gone.
+                context.closing.store(true, Ordering::Release);
+                context.membership().kill_everything();
                 let target = subject.context.target();
                 context.remember(call, Errno::EPERM, target, None);
                 self.tell(Told::Kill);
@@ -276,6 +290,7 @@ impl Desk {
         again: u32,
     ) {
         self.next += 1;
+        self.forget_old(call.tid);
         let question = Question {
             id: self.next,
             pid: context.membership().process_of(call.tid).unwrap_or(call.tid),
@@ -295,6 +310,20 @@ impl Desk {
         };
         self.open.insert(self.next, open);
         self.frame(&Frame::Question(Box::new(question)));
+    }
+
+    /// Calls of a task that went to run a handler and never came back: it may have left them for
+    /// good. A handler's own calls may be asked about as well, so the last few are kept.
+    fn forget_old(&mut self, tid: i32) {
+        const KEPT: usize = 8;
+        let old = |open: &Open| open.away && open.call.tid == tid;
+        let mut ids: Vec<u64> =
+            self.open.iter().filter(|(_, open)| old(open)).map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        for id in ids.iter().rev().skip(KEPT) {
+            self.open.remove(id);
+            self.frame(&Frame::Withdrawn(*id));
+        }
     }
 
     /// The question of a call that has been away to run a signal handler.
@@ -395,9 +424,19 @@ impl Desk {
             if !dead {
                 let reason = Some("nobody answered in time");
                 let (call, asked) = (open.call, open.asked);
-                self.log(context, &call, &open.subject, Decision::Deny, open.rule, reason, true, asked);
+                self.log(
+                    context,
+                    &call,
+                    &open.subject,
+                    Decision::Deny,
+                    open.rule,
+                    reason,
+                    true,
+                    asked,
+                );
                 let target = format!("{} (nobody answered in time)", open.subject.context.target());
-                context.refuse(&call, Refusal::Denied { errno: Errno::EACCES, target, grant: None });
+                context
+                    .refuse(&call, Refusal::Denied { errno: Errno::EACCES, target, grant: None });
             }
         }
     }
@@ -419,7 +458,7 @@ impl Desk {
         asked: bool,
         begun: Instant,
     ) {
-        if !self.judge.audit {
+        if !self.judge.audit || !self.judge.matcher.concerns(&subject.context) {
             return;
         }
         let name = |rule: usize| self.judge.matcher.rule(rule).name.clone();

@@ -67,7 +67,13 @@ impl Execs {
         }
         // ENOENT: the caller died meanwhile, and is reaped below.
         let _ = context.listener.proceed(call.id, ContinueProof::VerifiedAfterExec);
-        self.in_flight.push(InFlight { call, process, expected, begun: Instant::now(), killed: false });
+        self.in_flight.push(InFlight {
+            call,
+            process,
+            expected,
+            begun: Instant::now(),
+            killed: false,
+        });
     }
 
     /// Looks which programs stand in memory by now.

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -56,6 +56,8 @@ use tree::Tasks;
 
 /// The file mode mask that programs start with.
 pub(crate) const UMASK: u32 = 0o022;
+/// Messages of the desk that wait for the main loop.
+const BACKLOG: usize = 1_024;
 /// A target that has not locked itself down by then never will.
 const LOCKDOWN_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -204,14 +206,14 @@ fn judging(
 ) -> Result<(Judge, DeskLine), LaunchError> {
     let own = landlock::resolved(workspace.dir.as_fd()).map_err(resources("workspace"))?;
     let places = policy.places(own);
-    let matcher =
-        Matcher::new(policy.clone(), &places, &ruleset.covered, |path| landlock::real_path(path));
+    let matcher = Matcher::new(policy.clone(), &places, &ruleset.covered, landlock::real_path);
     let peek = Peek::start().map_err(resources("thread"))?;
     let event = || {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         EventFd::from_value_and_flags(0, flags).map(Arc::new).map_err(resources("eventfd"))
     };
-    let (tell, told) = unbounded();
+    // A host that is behind makes the calls wait.
+    let (tell, told) = bounded(BACKLOG);
     let (answer, answers) = unbounded();
     let (wake, answered) = (event()?, event()?);
     let line =
@@ -235,10 +237,7 @@ pub(crate) fn judged_calls(judged: Operations) -> impl Iterator<Item = &'static 
         (&[Modify, Create], &["creat"]),
         (&[Modify], &["truncate"]),
         // The guard must know when new files get other modes than by default.
-        (
-            &[Create],
-            &["mkdir", "mkdirat", "mknod", "mknodat", "symlink", "symlinkat", "umask"],
-        ),
+        (&[Create], &["mkdir", "mkdirat", "mknod", "mknodat", "symlink", "symlinkat", "umask"]),
         (&[Delete], &["unlink", "unlinkat", "rmdir"]),
         // Under another name another rule would hold for the same content.
         (

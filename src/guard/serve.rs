@@ -159,11 +159,7 @@ impl Server {
         let context = &self.context;
         let view = View { procfs: context.procfs.as_fd(), tid: call.tid };
         let ready = Ready::look(context, call, view, decoded)?;
-        if context.listener.still_waiting(call.id) {
-            Ok(ready)
-        } else {
-            Err(Errno::ESRCH.into())
-        }
+        if context.listener.still_waiting(call.id) { Ok(ready) } else { Err(Errno::ESRCH.into()) }
     }
 
     /// Answers of the host.
@@ -202,6 +198,7 @@ impl Server {
             Ready::Metadata(ready) => ready.perform(&context),
             Ready::Connect(ready) => ready.perform(&context, &self.lanes, approved),
             Ready::Bind(ready) => ready.perform(&context, umask(), approved),
+            Ready::Listen(ready) => ready.perform(&context, approved),
             Ready::Exec(ready) => {
                 self.execs.begin(&context, *call, ready);
                 Ok(Answer::Later)
@@ -253,7 +250,6 @@ impl Server {
         let view = View { procfs: context.procfs.as_fd(), tid: call.tid };
         match decoded {
             Call::Spawn { .. } => spawn(&context, call),
-            Call::Listen { fd, backlog } => net::listen(&context, call, *fd, *backlog),
             Call::Socket { family, kind, protocol } => {
                 net::make(&context, *family, *kind, *protocol)
             }
@@ -284,6 +280,7 @@ impl Server {
             | Call::Metadata { .. }
             | Call::Connect { .. }
             | Call::Bind { .. }
+            | Call::Listen { .. }
             | Call::Exec { .. } => Err(Errno::ENOSYS.into()),
         }
     }

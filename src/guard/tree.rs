@@ -13,7 +13,7 @@ use nix::sys::stat::fstatat;
 use nix::unistd::{Pid, Whence, lseek};
 
 use crate::sys::pidfd;
-use crate::sys::process::{SignalScope, kill_all};
+use crate::sys::process::{SignalScope, is_thread_of, kill_all};
 
 /// A fork that was let go may not have happened yet when tasks are counted.
 const IN_FLIGHT: Duration = Duration::from_millis(10);
@@ -77,6 +77,10 @@ impl Membership<'_> {
 
     /// The process that a thread belongs to.
     pub(crate) fn process_of(&self, tid: i32) -> Result<i32, Errno> {
+        // Most calls come from a process's first thread.
+        if self.scope.is_some() && is_thread_of(tid, tid) {
+            return Ok(tid);
+        }
         let is_in = |pid: &i32| {
             let path = format!("{pid}/task/{tid}");
             fstatat(self.procfs, path.as_str(), nix::fcntl::AtFlags::empty()).is_ok()

@@ -136,8 +136,7 @@ pub(crate) fn build(
         }
     }
     let fd = sys::create_ruleset(&attributes).map_err(layer)?;
-    let mut ruleset =
-        Ruleset { fd, writable: Vec::new(), pinned: Vec::new(), covered: Vec::new() };
+    let mut ruleset = Ruleset { fd, writable: Vec::new(), pinned: Vec::new(), covered: Vec::new() };
     let cover = |covered: &mut Vec<_>, handle: BorrowedFd<'_>, access| {
         if policy.is_some()
             && let Ok(path) = resolved(handle)
@@ -343,11 +342,7 @@ fn for_kind(rights: u64, kind: Kind) -> u64 {
     if kind == Kind::Directory { rights } else { rights & OF_FILES }
 }
 
-fn add_ports(
-    ruleset: BorrowedFd<'_>,
-    network: &Network,
-    handled: u64,
-) -> Result<(), LaunchError> {
+fn add_ports(ruleset: BorrowedFd<'_>, network: &Network, handled: u64) -> Result<(), LaunchError> {
     let lists = [(&network.connect, sys::NET_CONNECT_TCP), (&network.bind, sys::NET_BIND_TCP)];
     for (list, right) in lists.into_iter().filter(|(_, right)| handled & right != 0) {
         for port in Network::ports(list).unwrap_or_default() {

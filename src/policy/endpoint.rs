@@ -15,7 +15,10 @@ enum Host {
     /// Addresses that are reached from inside some network only.
     Private,
     Public,
-    Net { address: IpAddr, prefix: u8 },
+    Net {
+        address: IpAddr,
+        prefix: u8,
+    },
 }
 
 /// A network target.

@@ -27,7 +27,10 @@ enum Token {
     /// `*`
     Run,
     /// `[a-z]`
-    Class { negated: bool, ranges: Vec<(u8, u8)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(u8, u8)>,
+    },
 }
 
 /// A component.
@@ -139,9 +142,10 @@ impl Bound {
             .iter()
             .flat_map(|form| {
                 let second = (written && form.written != form.resolved).then_some(&form.written);
-                [Some(&form.resolved), second].into_iter().flatten().map(|root| {
-                    walk(root, &form.parts, path, directory, self.directory)
-                })
+                [Some(&form.resolved), second]
+                    .into_iter()
+                    .flatten()
+                    .map(|root| walk(root, &form.parts, path, directory, self.directory))
             })
             .max()
             .unwrap_or(Meets::Not)
@@ -188,7 +192,8 @@ fn walk(root: &[u8], parts: &[Part], path: &[u8], is_dir: bool, must_be_dir: boo
             Some(_) => return Meets::Not,
         }
     }
-    let ends_here = |more: bool| if more || is_dir || !must_be_dir { Meets::Yes } else { Meets::Not };
+    let ends_here =
+        |more: bool| if more || is_dir || !must_be_dir { Meets::Yes } else { Meets::Not };
     if parts.is_empty() {
         return ends_here(left.peek().is_some());
     }
@@ -548,9 +553,26 @@ mod tests {
     fn mistakes_say_the_right_spelling() {
         let long = "x".repeat(5_000);
         for text in [
-            "", "**/.env", "*.pem", "!x", "~bob/x", "${NOPE}/x", "$HOME/x", "a/../b", "./src/**.py",
-            "./{a", "./a}", "./{a}", "./{a,{b,c}}", "./[a", "./a\\", "./\\xzz", "./\\x00", "a\0b",
-            "./[z-a]", long.as_str(),
+            "",
+            "**/.env",
+            "*.pem",
+            "!x",
+            "~bob/x",
+            "${NOPE}/x",
+            "$HOME/x",
+            "a/../b",
+            "./src/**.py",
+            "./{a",
+            "./a}",
+            "./{a}",
+            "./{a,{b,c}}",
+            "./[a",
+            "./a\\",
+            "./\\xzz",
+            "./\\x00",
+            "a\0b",
+            "./[z-a]",
+            long.as_str(),
         ] {
             let error = Pattern::parse(text).expect_err(text);
             assert!(!error.is_empty());

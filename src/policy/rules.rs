@@ -192,8 +192,15 @@ pub(crate) struct CheckedRule {
 pub(crate) enum Target {
     /// Whatever the grants cover.
     Everything,
-    Path { pattern: Pattern, except: Vec<Pattern>, args: Option<Vec<String>> },
-    Endpoint { endpoint: Endpoint, except: Vec<Endpoint> },
+    Path {
+        pattern: Pattern,
+        except: Vec<Pattern>,
+        args: Option<Vec<String>>,
+    },
+    Endpoint {
+        endpoint: Endpoint,
+        except: Vec<Endpoint>,
+    },
 }
 
 impl Policy {
@@ -305,9 +312,9 @@ impl Policy {
         for (index, rule) in self.rules.iter().enumerate() {
             let place = format!("{} {}[{index}]", rule.outcome.name(), rule.operation.name());
             let name = rule.name.clone().unwrap_or(place);
-            let checked = rule.check(&name).map_err(|(value, problem)| {
-                wrong(&name, escape(value.as_bytes()), problem)
-            })?;
+            let checked = rule
+                .check(&name)
+                .map_err(|(value, problem)| wrong(&name, escape(value.as_bytes()), problem))?;
             rules.push(checked);
         }
         let ask_timeout = self.ask_timeout;
@@ -344,9 +351,10 @@ impl Rule {
         let target = match &self.target {
             None => Target::Everything,
             Some(text) if endpoints => {
-                let except = self.except.iter().map(|text| {
-                    Endpoint::parse(text).map_err(|problem| (text.clone(), problem))
-                });
+                let except = self
+                    .except
+                    .iter()
+                    .map(|text| Endpoint::parse(text).map_err(|problem| (text.clone(), problem)));
                 Target::Endpoint {
                     endpoint: Endpoint::parse(text).map_err(|problem| (text.clone(), problem))?,
                     except: except.collect::<Result<_, _>>()?,
@@ -359,9 +367,8 @@ impl Rule {
                     );
                     return Err((text.clone(), problem));
                 }
-                let parse = |text: &String| {
-                    Pattern::parse(text).map_err(|problem| (text.clone(), problem))
-                };
+                let parse =
+                    |text: &String| Pattern::parse(text).map_err(|problem| (text.clone(), problem));
                 Target::Path {
                     pattern: parse(text)?,
                     except: self.except.iter().map(parse).collect::<Result<_, _>>()?,

@@ -118,6 +118,10 @@ forward! {
     stdout_to(sink: Sink);
     /// Standard error to elsewhere.
     stderr_to(sink: Sink);
+    /// Has a policy decide, call by call, what the code may do within the grants.
+    supervised(policy: impl Into<crate::Policy>);
+    /// Writes every decision to a file.
+    audit(file: impl Into<std::os::fd::OwnedFd>);
     /// Makes the descriptor given as standard input the controlling terminal.
     terminal(on: bool);
     /// Grants reading.

@@ -623,8 +623,14 @@ impl Executor {
             Frame::Question(question) if running.asks => {
                 let Question { id: call, pid, syscall, directory, context } = *question;
                 let id = CallId { sandbox, call };
-                self.events
-                    .push_back(Event::Syscall { id, sandbox, pid, syscall, directory, context });
+                self.events.push_back(Event::Syscall {
+                    id,
+                    sandbox,
+                    pid,
+                    syscall,
+                    directory,
+                    context,
+                });
             }
             Frame::Question(question) => {
                 let answer = Decision::Deny.reason("there is nobody to ask");

@@ -2,6 +2,7 @@
 
 mod audit;
 mod executor;
+pub(crate) mod json;
 mod output;
 
 #[cfg(feature = "python")]

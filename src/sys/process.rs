@@ -141,9 +141,8 @@ pub(crate) fn reap() -> Result<Option<Reaped>, Errno> {
     loop {
         let mut status = 0;
         // SAFETY: writes one int.
-        let pid = check(unsafe {
-            libc::waitpid(-1, std::ptr::from_mut(&mut status), flags).into()
-        })?;
+        let pid =
+            check(unsafe { libc::waitpid(-1, std::ptr::from_mut(&mut status), flags).into() })?;
         // Stops of an own child that another thread traces come here as well.
         if pid == 0 || libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
             return Ok((pid != 0).then_some(Reaped { pid: pid as i32, status }));

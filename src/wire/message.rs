@@ -148,7 +148,7 @@ pub(crate) struct Hello {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ToDaemon {
     /// Make a sandbox and have it wait for its launch on the channel.
-    Arm(Confinement),
+    Arm(Box<Confinement>),
     /// Pretend that the kernel's Landlock is of this ABI from now on. For tests.
     MaskLandlock(u32),
     /// Continue judged calls instead of performing them, which loses races. For tests that must be

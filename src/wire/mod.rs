@@ -4,5 +4,7 @@ mod frame;
 mod message;
 
 pub(crate) use frame::{Frame, decode, encode};
-pub(crate) use message::{Decided, FromMeter, Greeting, Hello, Limit, Question, Report, ToDaemon, ToMeter};
+pub(crate) use message::{
+    Decided, FromMeter, Greeting, Hello, Limit, Question, Report, ToDaemon, ToMeter,
+};
 pub use message::{Refused, Status, Usage};

@@ -96,7 +96,8 @@ impl Ready {
             }
             let words = [Some(interpreter.clone()), argument, Some(name)];
             expected.splice(..expected.len().min(1), words.into_iter().flatten());
-            let path = Target::Path { dirfd: libc::AT_FDCWD, path: interpreter.clone(), follow: true };
+            let path =
+                Target::Path { dirfd: libc::AT_FDCWD, path: interpreter.clone(), follow: true };
             file = view.pin(&path)?;
             name = interpreter;
         }
@@ -186,9 +187,12 @@ fn file_name(target: &Target) -> Vec<u8> {
     }
 }
 
-/// The interpreter on a script's first line, and its argument. A file that may not be read can't be
+/// An interpreter and its argument.
+type FirstLine = (Vec<u8>, Option<Vec<u8>>);
+
+/// What a script's first line says. A file that may not be read can't be
 /// inspected when it runs.
-fn interpreter(file: &OwnedFd) -> Result<Option<(Vec<u8>, Option<Vec<u8>>)>, Errno> {
+fn interpreter(file: &OwnedFd) -> Result<Option<FirstLine>, Errno> {
     let name = handle_name(file.as_fd());
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let content = openat(nix::fcntl::AT_FDCWD, name.as_c_str(), flags, Mode::empty())?;
@@ -198,7 +202,7 @@ fn interpreter(file: &OwnedFd) -> Result<Option<(Vec<u8>, Option<Vec<u8>>)>, Err
 }
 
 /// As `load_script` of the kernel reads it.
-fn first_line(head: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+fn first_line(head: &[u8]) -> Option<FirstLine> {
     let line = head.strip_prefix(b"#!")?;
     let line = line.split(|b| *b == b'\n' || *b == 0).next().unwrap_or_default();
     let blank = |b: &u8| *b == b' ' || *b == b'\t';
@@ -225,7 +229,10 @@ mod tests {
         let word = |text: &str| text.as_bytes().to_vec();
         assert_eq!(line("#!/bin/sh\nx"), Some((word("/bin/sh"), None)));
         assert_eq!(line("#! /bin/sh -e  x \n"), Some((word("/bin/sh"), Some(word("-e  x")))));
-        assert_eq!(line("#!\t/usr/bin/env python3"), Some((word("/usr/bin/env"), Some(word("python3")))));
+        assert_eq!(
+            line("#!\t/usr/bin/env python3"),
+            Some((word("/usr/bin/env"), Some(word("python3"))))
+        );
         assert_eq!(line("\x7fELF"), None);
         assert_eq!(line("#!   \n"), None);
     }

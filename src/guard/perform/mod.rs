@@ -41,6 +41,7 @@ pub(crate) enum Ready {
     Metadata(metadata::Ready),
     Connect(net::Connect),
     Bind(net::Bind),
+    Listen(net::Listen),
     Exec(exec::Ready),
     /// There is nothing to pin: all that counts is in registers, or of no concern to a policy.
     Other(Call),
@@ -70,6 +71,9 @@ impl Ready {
             Call::Bind { fd, address } => {
                 Self::Bind(net::Bind::look(context, call, view, *fd, address)?)
             }
+            Call::Listen { fd, backlog } => {
+                Self::Listen(net::Listen::look(context, call, *fd, *backlog)?)
+            }
             Call::Exec { target, argv } => {
                 Self::Exec(exec::Ready::look(context, view, target, argv)?)
             }
@@ -87,6 +91,7 @@ impl Ready {
             Self::Metadata(ready) => ready.subject().map(Some),
             Self::Connect(ready) => ready.subject(),
             Self::Bind(ready) => ready.subject(),
+            Self::Listen(ready) => ready.subject(),
             Self::Exec(ready) => ready.subject(),
             Self::Other(Call::Spawn { thread: false }) => Ok(Some(plain(SyscallContext::Fork))),
             Self::Other(Call::SignalProcess { pid, signal }) => {

@@ -105,7 +105,9 @@ impl Ready {
         let pointless = match self {
             Self::Delete { .. } => !exists,
             Self::Rename { from, .. } => found(from)?.is_none(),
-            Self::Link { .. } | Self::Symlink { .. } | Self::MakeDir { .. }
+            Self::Link { .. }
+            | Self::Symlink { .. }
+            | Self::MakeDir { .. }
             | Self::MakeNode { .. } => exists,
         };
         if pointless {
@@ -126,8 +128,7 @@ impl Ready {
         nix::sys::stat::umask(Mode::from_bits_truncate(umask));
         match self {
             Self::Delete { name, dir } => {
-                let flags =
-                    if dir { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
+                let flags = if dir { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
                 unlinkat(&name.dir, name.leaf.as_c_str(), flags)?;
             }
             Self::Rename { from, to, flags } => {

@@ -517,27 +517,48 @@ fn bind_path(
     Ok(())
 }
 
-pub(crate) fn listen(
-    context: &Context,
-    call: &Notification,
-    fd: i32,
+/// A socket that is to listen.
+#[derive(Debug)]
+pub(crate) struct Listen {
+    /// `None`: it listens already, and only the backlog would change.
+    socket: Option<OwnedFd>,
     backlog: i32,
-) -> Result<Answer, Refusal> {
-    if !context.kernel.pidfd_getfd
-        && context.sockets.is_gone(inode_of(context, call, fd)?, Gone::Listens)
-    {
-        // It listens already: only the backlog would change.
-        return Ok(Answer::Value(0));
+}
+
+impl Listen {
+    pub(crate) fn look(
+        context: &Context,
+        call: &Notification,
+        fd: i32,
+        backlog: i32,
+    ) -> Result<Self, Errno> {
+        let listens = !context.kernel.pidfd_getfd
+            && context.sockets.is_gone(inode_of(context, call, fd)?, Gone::Listens);
+        let socket = if listens { None } else { Some(fetch(context, call, fd)?) };
+        Ok(Self { socket, backlog })
     }
-    let socket = fetch(context, call, fd)?;
-    if socket::family(socket.as_fd())? != libc::AF_UNIX {
-        must_be_bound(context, socket.as_fd())?;
+
+    /// One that isn't bound gets an address and a port.
+    pub(crate) fn subject(&self) -> Result<Option<Subject>, Errno> {
+        let Some(socket) = &self.socket else { return Ok(None) };
+        let Address::Inet(ip, 0) = parse(&socket::local_address(socket.as_fd())?) else {
+            return Ok(None);
+        };
+        let context = SyscallContext::Bind { address: inet(ip, 0) };
+        Ok(Some(Subject { context, facts: Facts::default(), objects: Vec::new() }))
     }
-    socket::listen(socket.as_fd(), backlog)?;
-    if !context.kernel.pidfd_getfd {
-        context.sockets.forget(fstat(&socket)?.st_ino, Gone::Listens);
+
+    pub(crate) fn perform(self, context: &Context, approved: bool) -> Result<Answer, Refusal> {
+        let Some(socket) = self.socket else { return Ok(Answer::Value(0)) };
+        if socket::family(socket.as_fd())? != libc::AF_UNIX && !approved {
+            must_be_bound(context, socket.as_fd())?;
+        }
+        socket::listen(socket.as_fd(), self.backlog)?;
+        if !context.kernel.pidfd_getfd {
+            context.sockets.forget(fstat(&socket)?.st_ino, Gone::Listens);
+        }
+        Ok(Answer::Value(0))
     }
-    Ok(Answer::Value(0))
 }
 
 /// A socket that isn't bound would listen on every address and a port of the kernel's choice. The

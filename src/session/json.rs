@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// A value to print.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Json {
+pub(crate) enum Json {
     Null,
     Bool(bool),
     Number(i128),
@@ -15,16 +15,16 @@ pub(super) enum Json {
 }
 
 impl Json {
-    pub(super) fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 
-    pub(super) fn number(number: impl Into<i128>) -> Self {
+    pub(crate) fn number(number: impl Into<i128>) -> Self {
         Self::Number(number.into())
     }
 
     /// The value, or `null`.
-    pub(super) fn maybe<T>(value: Option<T>, json: impl FnOnce(T) -> Self) -> Self {
+    pub(crate) fn maybe<T>(value: Option<T>, json: impl FnOnce(T) -> Self) -> Self {
         value.map_or(Self::Null, json)
     }
 }
