@@ -219,6 +219,11 @@ pub enum Machine {
         /// What `seccomp(2)` said.
         errno: i32,
     },
+    /// No `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`.
+    #[error(
+        "supervision needs Linux 5.19 or newer (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV); plans without a policy run here"
+    )]
+    NoSupervision,
     /// `EBUSY`: a listener is installed already.
     #[error(
         "this process already runs under a seccomp listener, and the kernel allows one: evalbox can't run inside a supervised sandbox"

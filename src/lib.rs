@@ -48,4 +48,5 @@ pub fn daemon_main() -> ! {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../docs/getting-started.md")]
+#[doc = include_str!("../docs/supervision.md")]
 mod documentation {}

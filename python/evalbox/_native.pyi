@@ -43,7 +43,7 @@ _Operation: TypeAlias = Literal[
     "all",
 ]
 _Operations: TypeAlias = _Operation | Iterable[_Operation]
-_Decide: TypeAlias = Callable[[Context], Decision | None | Awaitable[Decision | None]]
+_Decide: TypeAlias = Callable[[Context], Decision | Awaitable[Decision | None] | None]
 _Targets: TypeAlias = str | Iterable[str | Sequence[str]]
 _Patterns: TypeAlias = str | Sequence[str]
 _Remember: TypeAlias = Literal["once", "run"]

@@ -11,7 +11,7 @@ from evalbox import _native
 from evalbox._native import DENY, Decision, Output, Plan, Session, Syscall
 from evalbox.contexts import Context
 
-_Decide = Callable[[Context], "Decision | None | Awaitable[Decision | None]"]
+_Decide = Callable[[Context], "Decision | Awaitable[Decision | None] | None"]
 
 
 async def next_event(session: Session) -> _native._Event | None:
@@ -94,10 +94,11 @@ async def run(plan: Plan, *, check: bool = False) -> Output:
             while True:
                 event = await next_event(session)
                 match event:
-                    case Syscall() if decide is None:
-                        event.deny(reason="there is nobody to ask")
                     case Syscall():
-                        ask(event, decide)
+                        if decide is None:
+                            event.deny(reason="there is nobody to ask")
+                        else:
+                            ask(event, decide)
                     case _native.Completed(output=output) | _native.TimedOut(output=output):
                         break
                     case _native.Failed(error=error):

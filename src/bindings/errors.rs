@@ -155,5 +155,6 @@ fn machine_errno(machine: &Machine) -> Option<i32> {
         | Machine::Workspace { errno, .. }
         | Machine::Start { errno, .. } => Some(*errno),
         Machine::NestedListener => Some(libc::EBUSY),
+        Machine::NoSupervision => Some(libc::ENOSYS),
     }
 }

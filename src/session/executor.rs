@@ -11,7 +11,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use super::{Output, audit};
 use crate::client::{self, Daemon};
-use crate::error::{Error, Result, SessionError};
+use crate::error::{Error, Machine, Result, SessionError, Unavailable};
 use crate::plan::{CheckedPlan, Confinement, Plan, Sink, Stdin};
 use crate::policy::{Answer, Decision, SyscallContext};
 use crate::sys::channel::{Channel, Inbox, Received};
@@ -346,6 +346,9 @@ impl Executor {
         asks: bool,
     ) -> Result<SandboxId> {
         self.check_owner()?;
+        if plan.confinement.policy.is_some() && !self.daemon.hello.wait_killable {
+            return Err(Unavailable::Machine(Machine::NoSupervision).into());
+        }
         let launch =
             Frame::Go(Box::new(plan.launch.clone())).write().map_err(SessionError::Protocol)?;
         let fds = passed(plan);
