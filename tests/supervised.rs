@@ -761,3 +761,101 @@ fn many_sandboxes_wait_at_once() {
     }
     assert_eq!(names(temp.path()).len(), MANY / 2);
 }
+
+/// Of arguments beyond what is shown the worst is taken.
+#[test]
+fn arguments_cannot_be_hidden_behind_long_ones() {
+    let temp = temp();
+    let code = r#"
+import subprocess
+for words in (["--force"], ["x" * 70_000, "--force"], ["y"], ["z" * 70_000]):
+    try:
+        subprocess.run(["/bin/true", *words])
+        print("ran")
+    except PermissionError:
+        print("denied")
+"#;
+    let policy =
+        Policy::new().rule(Rule::deny(Operation::Exec, "/**/true").args(["...", "--force", "..."]));
+    let output = python(temp.path(), code).supervised(policy).run().unwrap();
+    assert_eq!(output.stdout_text(), "denied\ndenied\nran\ndenied\n", "{output:?}");
+}
+
+#[test]
+fn no_address_is_this_machine() {
+    let temp = temp();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let code = format!(
+        r#"
+import socket
+for family, host in ((2, "0.0.0.0"), (10, "::ffff:0.0.0.0"), (10, "::ffff:127.0.0.1"), (2, "127.0.0.1")):
+    with socket.socket(family) as s:
+        try:
+            s.connect((host, {port}))
+            print("in")
+        except OSError as error:
+            print(error.errno)
+"#
+    );
+    let plan = python(temp.path(), &code).connect("*:*");
+    let policy = Policy::new().deny(Operation::Connect, ["loopback:*"]);
+    assert_eq!(plan.supervised(policy).run().unwrap().stdout_text(), "13\n13\n13\n13\n");
+}
+
+#[test]
+fn rules_allow_addresses_beyond_the_grants() {
+    let temp = temp();
+    let dir = temp.path().canonicalize().unwrap();
+    let listeners: Vec<_> =
+        (0..2).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports: Vec<_> = listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
+    let _unix = std::os::unix::net::UnixListener::bind(dir.join("s")).unwrap();
+    let code = format!(
+        r#"
+import os, socket
+def attempt(family, address):
+    with socket.socket(family) as s:
+        try:
+            s.connect(address)
+            print("in")
+        except OSError as error:
+            print(error.errno)
+for port in {ports:?}:
+    attempt(socket.AF_INET, ("127.0.0.1", port))
+attempt(socket.AF_UNIX, "s")
+try:
+    os.link("s", "t")
+except OSError as error:
+    print("link", error.errno)
+attempt(socket.AF_UNIX, "t")
+"#
+    );
+    let policy = Policy::new()
+        .allow(Operation::Connect, [format!("127.0.0.1:{}", ports[0]), "unix:./s".into()]);
+    let output = python(&dir, &code).supervised(policy).run().unwrap();
+    assert_eq!(output.stdout_text(), "in\n13\nin\n13\n", "{output:?}");
+    fs::remove_file(dir.join("t")).unwrap();
+    // A rule about a socket's path holds for the socket under another name, too.
+    let unix = format!("unix:{}", dir.join("s").display());
+    let policy = Policy::new().deny(Operation::Connect, [unix.clone()]);
+    let plan = python(&dir, &code).connect(unix).connect("127.0.0.1:1");
+    let output = plan.supervised(policy).run().unwrap();
+    assert_eq!(output.stdout_text(), "13\n13\n13\nlink 13\n2\n", "{output:?}");
+}
+
+#[test]
+fn a_directory_with_many_files_is_moved_where_rules_agree() {
+    let temp = temp();
+    let dir = temp.path().canonicalize().unwrap();
+    fs::create_dir(dir.join("many")).unwrap();
+    for i in 0..5_000 {
+        fs::write(dir.join("many").join(i.to_string()), "").unwrap();
+    }
+    let script = "mv many more && echo moved; mv more ../x 2>/dev/null || echo no";
+    let policy = Policy::new().allow(Operation::Write, ["."]).ask_about([Operation::Delete]);
+    assert_eq!(at(&dir, script).supervised(policy).run().unwrap().stdout_text(), "moved\nno\n");
+    let policy = Policy::new().deny(Operation::Read, ["./**/secret"]);
+    let output = at(&dir, "mv more many || echo no").supervised(policy).run().unwrap();
+    assert_eq!(output.stdout_text(), "no\n", "too many to look at");
+}

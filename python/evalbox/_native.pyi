@@ -248,7 +248,7 @@ class Decision:
         *,
         reason: str | None = None,
         errno: int | None = None,
-        remember: _Remember = "once",
+        remember: _Remember | None = None,
     ) -> Decision: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
@@ -457,6 +457,8 @@ class Syscall:
     def syscall(self) -> str: ...
     @property
     def directory(self) -> bool: ...
+    @property
+    def call(self) -> int: ...
     def allow(self, *, remember: _Remember = "once") -> None: ...
     def deny(
         self,
@@ -470,9 +472,11 @@ class Syscall:
 
 @final
 class Withdrawn:
-    __match_args__: Final = ("job",)
+    __match_args__: Final = ("job", "call")
     @property
     def job(self) -> Job: ...
+    @property
+    def call(self) -> int: ...
 
 @final
 class Completed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,7 +23,8 @@ async def next_event(session: Session) -> _native._Event | None:
         if event is not None or session.active == 0:
             return event
         ready: asyncio.Future[None] = loop.create_future()
-        number = session.fileno()
+        # A loop knows one reader for each descriptor, and others may wait for this session.
+        number = os.dup(session.fileno())
 
         def wake(ready: asyncio.Future[None] = ready) -> None:
             if not ready.done():
@@ -33,6 +35,7 @@ async def next_event(session: Session) -> _native._Event | None:
             await ready
         finally:
             loop.remove_reader(number)
+            os.close(number)
 
 
 async def enter(session: Session) -> Session:
@@ -71,8 +74,6 @@ async def run(plan: Plan, *, check: bool = False) -> Output:
         async def answer(event: Syscall, said: Awaitable[Decision | None]) -> None:
             try:
                 event.respond(_decision(await said))
-            except asyncio.CancelledError:
-                raise
             except BaseException as error:
                 event.deny()
                 failed(error)

@@ -31,9 +31,12 @@ class PlanError(EvalboxError, ValueError):
 
 
 class PolicyError(EvalboxError, ValueError):
-    """A mistake in a policy: the message names the rule, the value and what is wrong with it."""
+    """A mistake in a policy: which rule, the value, and the problem, which are attributes, too."""
 
     __module__ = "evalbox"
+    rule: str
+    value: str
+    problem: str
 
 
 class RuntimeNotFound(EvalboxError, FileNotFoundError):

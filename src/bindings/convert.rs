@@ -263,25 +263,28 @@ impl Supervise {
         Ok(())
     }
 
-    /// The policy and the callback. `wanted`: a run without either is supervised, too.
-    pub(super) fn finish(self, wanted: bool) -> (Option<crate::Policy>, Option<Arc<Py<PyAny>>>) {
+    /// The policy and the callback. `alone`: without rules, all changes are asked about.
+    pub(super) fn finish(self, alone: bool) -> (Option<crate::Policy>, Option<Arc<Py<PyAny>>>) {
         const CHANGES: [Operation; 4] =
             [Operation::Write, Operation::Exec, Operation::Connect, Operation::Bind];
         let Self { policy, decide, ask } = self;
-        let supervised = wanted || policy.is_some() || decide.is_some() || ask.is_some();
-        let policy = supervised.then(|| match (policy, ask) {
-            (Some(policy), Some(ask)) => policy.ask_about(ask),
-            (Some(policy), None) => policy,
-            (None, Some(ask)) => crate::Policy::new().ask_about(ask),
-            (None, None) => crate::Policy::new().ask_about(CHANGES),
-        });
+        let policy = match (policy, ask) {
+            (Some(policy), Some(ask)) => Some(policy.ask_about(ask)),
+            (Some(policy), None) => Some(policy),
+            (None, Some(ask)) => Some(crate::Policy::new().ask_about(ask)),
+            (None, None) if alone => Some(crate::Policy::new().ask_about(CHANGES)),
+            (None, None) => None,
+        };
         (policy, decide)
     }
 }
 
 /// A file to write behind what is in it.
 pub(super) fn append(path: &Text) -> PyResult<std::fs::File> {
-    let file = std::fs::OpenOptions::new().append(true).create(true).open(&path.0);
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    // What programs do with their user's files is the user's own affair.
+    let file = options.append(true).create(true).mode(0o600).open(&path.0);
     file.map_err(Into::into)
 }
 
@@ -295,7 +298,8 @@ impl Keywords {
         let mut words = Self::default();
         keywords(function, given, "", |name, value| words.take(name, value, more))?;
         let supervise = std::mem::take(&mut words.supervise);
-        (words.policy, words.decide) = supervise.finish(false);
+        let alone = supervise.decide.is_some();
+        (words.policy, words.decide) = supervise.finish(alone);
         Ok(words)
     }
 

@@ -5,7 +5,9 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
 use super::output::Output;
-use crate::error::{Error, LaunchError, Machine, RuntimeError, SessionError, Unavailable, chain};
+use crate::error::{
+    Error, LaunchError, Machine, PolicyError, RuntimeError, SessionError, Unavailable, chain,
+};
 
 /// A class of `evalbox.errors`. They are written in Python, where a class may have two bases.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +102,13 @@ pub(super) fn plan(py: Python<'_>, message: String) -> PyErr {
 pub(super) fn raise(py: Python<'_>, error: &Error) -> PyErr {
     let (class, errno) = classify(error);
     let raised = Class::error(class, py, chain(error));
+    if let Error::Policy(PolicyError { rule, value, problem, .. }) = error {
+        for (name, text) in [("rule", rule), ("value", value), ("problem", problem)] {
+            if let Err(error) = raised.value(py).setattr(name, text) {
+                return error;
+            }
+        }
+    }
     if let Some(errno) = errno
         && let Err(error) = raised.value(py).setattr("errno", errno)
     {

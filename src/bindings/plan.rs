@@ -171,7 +171,8 @@ impl Plan {
     /// ask: operations to ask about, beside the policy's. With neither a policy nor ask, everything
     ///     is asked about that changes files, executes programs or uses the network.
     ///
-    /// policy and decide may be given in either place.
+    /// policy and decide may be given in either place. On a plan that has a policy already, rules are
+    /// added to it.
     #[pyo3(signature = (policy = None, decide = None, *, ask = None))]
     fn supervised(
         &self,
@@ -186,10 +187,13 @@ impl Plan {
         if let Some(Names(ask)) = ask {
             supervise.ask = Some(ask);
         }
-        let (policy, decide) = supervise.finish(true);
-        let mut plan = self.with(|plan| match policy {
-            Some(policy) => plan.supervised(policy),
-            None => plan,
+        let before = self.plan.policy.clone();
+        let (policy, decide) = supervise.finish(before.is_none());
+        let mut plan = self.with(|plan| match (before, policy) {
+            // Rules are added to those that are there: nothing is lost.
+            (Some(before), Some(policy)) => plan.supervised(before.and(policy)),
+            (None, Some(policy)) => plan.supervised(policy),
+            (_, None) => plan,
         });
         plan.decide = decide.or_else(|| self.decide.clone());
         Ok(plan)
@@ -209,6 +213,7 @@ impl Plan {
     #[pyo3(signature = (*, check = false))]
     fn arun<'py>(slf: Bound<'py, Self>, check: bool) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
+        wait::no_pipe(py, &slf.get().plan)?;
         let words = PyDict::new(py);
         words.set_item("check", check)?;
         py.import("evalbox.aio")?.call_method("run", (slf,), Some(&words))

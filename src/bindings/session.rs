@@ -338,7 +338,9 @@ impl Session {
                     Syscall::new(py, job, &context, pid, syscall, directory, id, responder)?;
                 Bound::new(py, event)?.into_any()
             }
-            crate::Event::Withdrawn { .. } => Bound::new(py, Withdrawn { job })?.into_any(),
+            crate::Event::Withdrawn { id, .. } => {
+                Bound::new(py, Withdrawn { job, call: id.number() })?.into_any()
+            }
             crate::Event::Completed { output: o, .. } => {
                 Bound::new(py, Completed { job, output: output(o)? })?.into_any()
             }

@@ -24,14 +24,17 @@ pub(super) struct Decision(pub(super) policy::Answer);
 #[pymethods]
 impl Decision {
     /// The same decision, with a reason, an errno for a denial, or remembered for the "run".
-    #[pyo3(signature = (*, reason = None, errno = None, remember = "once"))]
+    #[pyo3(signature = (*, reason = None, errno = None, remember = None))]
     fn __call__(
         &self,
         reason: Option<String>,
         errno: Option<i32>,
-        remember: &str,
+        remember: Option<&str>,
     ) -> PyResult<Self> {
-        let mut answer = self.0.clone().remember(remembered(remember)?);
+        let mut answer = self.0.clone();
+        if let Some(remember) = remember {
+            answer = answer.remember(remembered(remember)?);
+        }
         if let Some(reason) = reason {
             answer = answer.reason(reason);
         }
@@ -44,12 +47,19 @@ impl Decision {
         Ok(Self(answer))
     }
 
-    fn __repr__(&self) -> &'static str {
-        match self.0.decision {
+    fn __repr__(&self) -> String {
+        let name = match self.0.decision {
             policy::Decision::Allow => "evalbox.ALLOW",
             policy::Decision::Deny => "evalbox.DENY",
             policy::Decision::Kill => "evalbox.KILL",
+        };
+        let mut words = Vec::new();
+        words.extend(self.0.reason.as_ref().map(|reason| format!("reason={reason:?}")));
+        words.extend(self.0.errno.map(|errno| format!("errno={errno}")));
+        if self.0.remember == policy::Remember::Run {
+            words.push("remember=\"run\"".to_owned());
         }
+        if words.is_empty() { name.to_owned() } else { format!("{name}({})", words.join(", ")) }
     }
 }
 
@@ -92,6 +102,9 @@ pub(super) struct Syscall {
     /// Whether it is about a directory.
     #[pyo3(get)]
     directory: bool,
+    /// A number for the call, the same as in Withdrawn.
+    #[pyo3(get)]
+    call: u64,
     id: CallId,
     responder: Responder,
     answered: AtomicBool,
@@ -126,7 +139,7 @@ impl Syscall {
         remember: &str,
     ) -> PyResult<()> {
         let deny = Decision::of(policy::Decision::Deny);
-        self.answer(py, deny.__call__(reason, errno, remember)?.0)
+        self.answer(py, deny.__call__(reason, errno, Some(remember))?.0)
     }
 
     /// Kills the sandbox and everything in it.
@@ -163,7 +176,8 @@ impl Syscall {
     ) -> PyResult<Self> {
         let context = python(py, context)?.unbind();
         let answered = AtomicBool::new(false);
-        Ok(Self { job, context, pid, syscall, directory, id, responder, answered })
+        let call = id.number();
+        Ok(Self { job, context, pid, syscall, directory, call, id, responder, answered })
     }
 
     fn answer(&self, py: Python<'_>, answer: policy::Answer) -> PyResult<()> {
@@ -181,18 +195,20 @@ impl Syscall {
 pub(super) struct Withdrawn {
     /// Which sandbox.
     pub(super) job: Py<Job>,
+    /// Which call, as in Syscall.call.
+    pub(super) call: u64,
 }
 
 #[pymethods]
 impl Withdrawn {
     #[classattr]
     #[pyo3(name = "__match_args__")]
-    fn match_args() -> (&'static str,) {
-        ("job",)
+    fn match_args() -> (&'static str, &'static str) {
+        ("job", "call")
     }
 
     fn __repr__(&self) -> String {
-        format!("Withdrawn(job=Job({}))", self.job.get().id())
+        format!("Withdrawn(job=Job({}), call={})", self.job.get().id(), self.call)
     }
 }
 

@@ -23,10 +23,7 @@ pub(super) fn tick() -> Option<Duration> {
 
 /// Runs a plan on an executor of its own, so that any number of threads can.
 pub(super) fn run(py: Python<'_>, plan: &Plan, decide: Option<&Py<PyAny>>) -> PyResult<Output> {
-    if matches!(plan.stdin, Stdin::Piped) {
-        let message = "stdin: PIPE is for Session.spawn; nobody could write to it here";
-        return Err(errors::plan(py, message.to_owned()));
-    }
+    no_pipe(py, plan)?;
     let asks = decide.is_some();
     let started = py.detach(|| {
         let checked = plan.validate()?;
@@ -70,6 +67,15 @@ pub(super) fn run(py: Python<'_>, plan: &Plan, decide: Option<&Py<PyAny>>) -> Py
             }
         }
     }
+}
+
+/// A plan that somebody would have to write to.
+pub(super) fn no_pipe(py: Python<'_>, plan: &Plan) -> PyResult<()> {
+    if matches!(plan.stdin, Stdin::Piped) {
+        let message = "stdin: PIPE is for Session.spawn; nobody could write to it here";
+        return Err(errors::plan(py, message.to_owned()));
+    }
+    Ok(())
 }
 
 /// Kills sandboxes and waits until nothing of them is alive. Their events are lost.

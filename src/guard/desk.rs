@@ -162,7 +162,9 @@ impl Desk {
             return self.resume(context, id, call, ready, &subject);
         }
         let verdict = self.verdict(&ready, &subject)?;
-        let remembered = self.remembered.get(&subject.context).cloned();
+        // Two calls that are shown alike need not be alike.
+        let whole = !subject.facts.cut;
+        let remembered = self.remembered.get(&subject.context).filter(|_| whole).cloned();
         match (verdict.outcome, remembered) {
             (Outcome::Allow, _) => {
                 self.log(
@@ -269,12 +271,13 @@ impl Desk {
                 Err(Refusal::Denied { errno, target, grant: None })
             }
             Decision::Kill => {
-                // At once, whatever the main loop is busy with; it goes on until all are gone.
-                context.closing.store(true, Ordering::Release);
-                context.membership().kill_everything();
                 let target = subject.context.target();
                 context.remember(call, Errno::EPERM, target, None);
+                // The cause first, then at once, whatever the main loop is busy with; it goes on
+                // until all are gone.
                 self.tell(Told::Kill);
+                context.closing.store(true, Ordering::Release);
+                context.membership().kill_everything();
                 Ok(Judged::Done)
             }
         }
@@ -365,6 +368,7 @@ impl Desk {
             if answer.remember == Remember::Run
                 && self.remembered.len() < REMEMBERED
                 && let Some(open) = self.open.get(&id)
+                && !open.subject.facts.cut
             {
                 self.remembered.insert(open.subject.context.clone(), answer.clone());
             }

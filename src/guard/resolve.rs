@@ -192,7 +192,7 @@ pub(crate) fn below(dir: BorrowedFd<'_>, most: usize) -> Result<Vec<(Vec<u8>, Fa
             let path = [prefix.as_slice(), name.to_bytes()].concat();
             let child = openat(&handle, name, HANDLE | OFlag::O_NOFOLLOW, Mode::empty())?;
             let directory = kind_of(&child)? == SFlag::S_IFDIR;
-            found.push((path.clone(), Facts { exists: false, directory }));
+            found.push((path.clone(), Facts { exists: false, directory, cut: false }));
             if found.len() > most {
                 return Err(Errno::EACCES);
             }

@@ -229,8 +229,8 @@ impl SyscallContext {
     /// What it is about, in one line: a path, an address, a number.
     #[must_use]
     pub fn target(&self) -> String {
-        use crate::plan::{bytes, escape};
-        let show = |path: &Path| escape(&bytes(path.as_os_str()));
+        let show =
+            |path: &Path| format!("\"{}\"", crate::plan::bytes(path.as_os_str()).escape_ascii());
         match self {
             Self::Rename { from, to } | Self::Link { from, to } => {
                 format!("{} to {}", show(from), show(to))

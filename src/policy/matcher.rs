@@ -33,6 +33,8 @@ pub(crate) struct Facts {
     pub(crate) exists: bool,
     /// Whether it (of a rename or link: the old name) is a directory.
     pub(crate) directory: bool,
+    /// Whether a program has more arguments than are shown.
+    pub(crate) cut: bool,
 }
 
 /// What is decided about a call.
@@ -45,7 +47,8 @@ pub(crate) struct Verdict {
 
 impl Verdict {
     fn stricter(self, other: Self) -> Self {
-        if other.outcome > self.outcome { other } else { self }
+        let says_more = other.outcome == self.outcome && self.rule.is_none();
+        if other.outcome > self.outcome || says_more { other } else { self }
     }
 }
 
@@ -80,7 +83,7 @@ enum Matched {
 /// What one operation of a call is about.
 #[derive(Debug, Clone, Copy)]
 enum Object<'a> {
-    Path { path: &'a [u8], directory: bool, argv: &'a [std::ffi::OsString] },
+    Path { path: &'a [u8], directory: bool, argv: &'a [std::ffi::OsString], cut: bool },
     Address(&'a Address),
     Nothing,
 }
@@ -162,7 +165,7 @@ impl Matcher {
         let none: &[std::ffi::OsString] = &[];
         let on = |path: &std::path::Path, list: &[Operation], argv: &[std::ffi::OsString]| {
             let path = bytes(path.as_os_str());
-            let object = Object::Path { path: &path, directory: is_dir, argv };
+            let object = Object::Path { path: &path, directory: is_dir, argv, cut: facts.cut };
             self.strictest(list, object)
         };
         match context {
@@ -218,13 +221,21 @@ impl Matcher {
     fn carried(&self, from: &std::path::Path, to: &std::path::Path, facts: Facts) -> Verdict {
         use Operation::{Delete, Metadata, Modify, Read};
         let (from, to) = (bytes(from.as_os_str()), bytes(to.as_os_str()));
-        let object = |path| Object::Path { path, directory: facts.directory, argv: &[] };
+        let object =
+            |path| Object::Path { path, directory: facts.directory, argv: &[], cut: false };
+        let socket = |path: &[u8]| {
+            use std::os::unix::ffi::OsStrExt;
+            Address::Unix(std::ffi::OsStr::from_bytes(path).into())
+        };
+        let (old_socket, new_socket) = (socket(&from), socket(&to));
         let mut verdict = Verdict { outcome: Outcome::Allow, rule: None };
-        for operation in [Read, Modify, Delete, Metadata] {
-            let (old, new) = (
-                self.strictest(&[operation], object(&from)),
-                self.strictest(&[operation], object(&to)),
-            );
+        for operation in [Read, Modify, Delete, Metadata, Operation::Exec, Operation::Connect] {
+            let (old, new) = if operation == Operation::Connect {
+                (Object::Address(&old_socket), Object::Address(&new_socket))
+            } else {
+                (object(&from), object(&to))
+            };
+            let (old, new) = (self.strictest(&[operation], old), self.strictest(&[operation], new));
             // Where only grants decide, the kernel compares them itself.
             if old.outcome > new.outcome && old.rule.is_some() {
                 verdict = verdict.stricter(old);
@@ -283,12 +294,12 @@ impl Matcher {
         self.rules.iter().any(|(rule, matched)| match matched {
             Matched::Path { pattern, except, .. } => {
                 let written = rule.outcome != Outcome::Allow;
-                let meets = |path| {
-                    std::iter::once(pattern)
-                        .chain(except)
-                        .any(|bound| bound.meets(path, true, written) != Meets::Not)
-                };
-                meets(from) || meets(to)
+                // What covers both names whole holds below both alike.
+                std::iter::once(pattern).chain(except).any(|bound| {
+                    let (old, new) =
+                        (bound.meets(from, true, written), bound.meets(to, true, written));
+                    old != new || old == Meets::Below
+                })
             }
             _ => false,
         })
@@ -301,10 +312,13 @@ impl Matched {
         let written = rule.outcome != Outcome::Allow;
         match (self, object) {
             (Self::Everything, _) => true,
-            (Self::Path { pattern, except, args }, Object::Path { path, directory, argv }) => {
+            (Self::Path { pattern, except, args }, Object::Path { path, directory, argv, cut }) => {
                 pattern.matches(path, directory, written)
                     && !except.iter().any(|bound| bound.matches(path, directory, !written))
-                    && args.as_ref().is_none_or(|args| fit(args, argv.get(1..).unwrap_or_default()))
+                    && args.as_ref().is_none_or(|args| {
+                        // Of what isn't shown the worst is taken.
+                        if cut { written } else { fit(args, argv.get(1..).unwrap_or_default()) }
+                    })
             }
             (Self::Endpoint { endpoint, unix, except }, Object::Address(address)) => {
                 endpoint.covers(address, unix.as_ref(), written)
@@ -375,8 +389,14 @@ impl CheckedPolicy {
             }
         }
         // Another name would be under other rules.
-        let names = Operations::of(Operation::Write, true);
-        if trapped.meets(names) { trapped.with(Operation::Rename) } else { trapped }
+        let names = Operations::of(Operation::Write, true).with(Operation::Exec);
+        let sockets = self.rules.iter().any(|rule| match &rule.target {
+            Target::Endpoint { endpoint, .. } => {
+                rule.outcome != Outcome::Allow && !endpoint.is_tcp()
+            }
+            _ => false,
+        });
+        if trapped.meets(names) || sockets { trapped.with(Operation::Rename) } else { trapped }
     }
 
     /// Places beyond the plan's grants that rules may let a call reach.
@@ -511,7 +531,7 @@ mod tests {
         let policy = Policy::new().deny(Operation::Delete, ["./keep"]);
         let matcher = matcher(&policy);
         let call = rename("/w/x", "/w/keep");
-        let there = Facts { exists: true, directory: false };
+        let there = Facts { exists: true, directory: false, cut: false };
         assert_eq!(matcher.decide(&call, there).outcome, Outcome::Deny);
         assert_eq!(matcher.decide(&call, Facts::default()).outcome, Outcome::Allow);
     }
@@ -574,7 +594,7 @@ mod tests {
                     to: path(next(paths.len())),
                 },
             };
-            let facts = Facts { exists: next(2) == 0, directory: next(2) == 0 };
+            let facts = Facts { exists: next(2) == 0, directory: next(2) == 0, cut: false };
             let before = matcher(&policy).decide(&call, facts).outcome;
             let after = matcher(&stricter).decide(&call, facts).outcome;
             // A rename may become possible where its old name is no longer the stricter one.

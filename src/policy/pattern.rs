@@ -66,13 +66,27 @@ impl Pattern {
         let directory = rest.ends_with('/') && !rest.trim_matches('/').is_empty();
         let mut alternatives = Vec::new();
         for spelled in braces(rest)? {
+            if spelled != rest && components(&spelled).skip(1).any(str::is_empty) && !directory {
+                return Err("an alternative leaves an empty name".into());
+            }
             let mut parts = Vec::new();
             for component in components(&spelled) {
                 match component {
                     "" | "." => {}
                     ".." => return Err("'..' can't be in a pattern".into()),
                     "**" => parts.push(Part::Directories),
-                    name => parts.push(Part::Name(tokens(name)?)),
+                    name => {
+                        let part = Part::Name(tokens(name)?);
+                        match literal(&part).as_deref() {
+                            Some(b"." | b"..") => {
+                                return Err("'.' and '..' can't be spelled with escapes".into());
+                            }
+                            Some(name) if name.contains(&b'/') => {
+                                return Err("a name can't hold a /".into());
+                            }
+                            _ => parts.push(part),
+                        }
+                    }
                 }
             }
             alternatives.push(parts);
@@ -342,8 +356,8 @@ fn anchor(text: &str) -> Result<(Anchor, &str), String> {
 }
 
 /// Components, split at slashes that are neither escaped nor in a class.
-fn components(text: &str) -> Vec<&str> {
-    text.split('/').collect()
+fn components(text: &str) -> impl Iterator<Item = &str> {
+    text.split('/')
 }
 
 /// Writes out `{a,b}`.
@@ -438,6 +452,9 @@ fn tokens(name: &str) -> Result<Vec<Token>, String> {
 
 /// The class behind a `[`, and how many bytes it takes.
 fn class(bytes: &[u8]) -> Result<(Token, usize), String> {
+    if bytes.first() == Some(&b'^') {
+        return Err("a class is negated by !: [!a]".into());
+    }
     let negated = bytes.first() == Some(&b'!');
     let start = usize::from(negated);
     // A bracket that comes first is a member.
@@ -572,6 +589,10 @@ mod tests {
             "./\\x00",
             "a\0b",
             "./[z-a]",
+            "./[^a]",
+            "./\\.\\./x",
+            "./a\\x2f..",
+            "./{,a}",
             long.as_str(),
         ] {
             let error = Pattern::parse(text).expect_err(text);

@@ -285,6 +285,13 @@ impl Policy {
         self
     }
 
+    /// The rules of both. The shorter time for answers holds.
+    pub fn and(mut self, other: Self) -> Self {
+        self.rules.extend(other.rules);
+        self.ask_timeout = self.ask_timeout.into_iter().chain(other.ask_timeout).min();
+        self
+    }
+
     /// How long a question may stay open before it is denied. Default: for ever.
     pub fn ask_timeout(mut self, time: Duration) -> Self {
         self.ask_timeout = Some(time);
@@ -366,6 +373,9 @@ impl Rule {
                         "a program is named by its path; write it absolute, or /**/{text} for any file of that name"
                     );
                     return Err((text.clone(), problem));
+                }
+                if ["tcp:", "udp:", "unix:"].iter().any(|kind| text.starts_with(kind)) {
+                    return Err(wrong("it is an address; this operation takes paths"));
                 }
                 let parse =
                     |text: &String| Pattern::parse(text).map_err(|problem| (text.clone(), problem));

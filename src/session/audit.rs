@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::json::Json;
 use crate::wire::Decided;
@@ -14,8 +15,13 @@ pub(super) fn write(file: BorrowedFd<'_>, decided: &Decided) -> Result<(), Errno
     let mut left = line.as_bytes();
     while !left.is_empty() {
         match nix::unistd::write(file, left) {
+            Ok(0) => return Err(Errno::EIO),
             Ok(count) => left = left.get(count..).unwrap_or_default(),
             Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => {
+                let mut one = [PollFd::new(file, PollFlags::POLLOUT)];
+                let _ = poll(&mut one, PollTimeout::NONE);
+            }
             Err(errno) => return Err(errno),
         }
     }

@@ -41,6 +41,14 @@ pub struct CallId {
     pub(crate) call: u64,
 }
 
+impl CallId {
+    /// A number that counts within its sandbox.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.call
+    }
+}
+
 /// What happened in a sandbox.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 /// A value to print.
+#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "the audit log needs less"))]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Json {
     Null,

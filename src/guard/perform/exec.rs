@@ -113,12 +113,14 @@ impl Ready {
             left = left.checked_sub(word.len() + 1)?;
             Some(OsString::from_vec(word.clone()))
         });
+        let argv: Vec<OsString> = shown.collect();
+        let cut = argv.len() < self.argv.len();
         let context = SyscallContext::Exec {
             path: into_path(resolved(self.handle.as_fd())?),
-            argv: shown.collect(),
+            argv,
             mutable: self.mutable,
         };
-        let facts = Facts { exists: true, directory: false };
+        let facts = Facts { exists: true, directory: false, cut };
         let objects = vec![Object::of(&self.handle)?, self.expected.exe];
         Ok(Some(Subject { context, facts, objects }))
     }

@@ -46,7 +46,7 @@ impl Ready {
         let path = into_path(resolved(self.handle.as_fd())?);
         Ok(Subject {
             context: SyscallContext::Truncate { path, length: self.length as u64 },
-            facts: Facts { exists: true, directory: false },
+            facts: Facts { exists: true, directory: false, cut: false },
             objects: vec![Object::of(&self.handle)?],
         })
     }

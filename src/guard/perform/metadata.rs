@@ -47,7 +47,7 @@ impl Ready {
         let directory = kind_of(&self.handle)? == SFlag::S_IFDIR;
         Ok(Subject {
             context: SyscallContext::SetMetadata { path, change },
-            facts: Facts { exists: true, directory },
+            facts: Facts { exists: true, directory, cut: false },
             objects: vec![Object::of(&self.handle)?],
         })
     }

@@ -113,7 +113,7 @@ impl Ready {
         if pointless {
             return Ok(None);
         }
-        Ok(Some(Subject { context, facts: Facts { exists, directory }, objects }))
+        Ok(Some(Subject { context, facts: Facts { exists, directory, cut: false }, objects }))
     }
 
     /// The two names of a rename that takes a directory with all below it elsewhere.

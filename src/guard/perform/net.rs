@@ -299,7 +299,7 @@ impl Connect {
 
     pub(crate) fn subject(&self) -> Result<Option<Subject>, Errno> {
         let (address, objects) = match &self.to {
-            To::Inet(ip, port) => (inet(*ip, *port), Vec::new()),
+            To::Inet(ip, port) => (inet(reached(*ip), *port), Vec::new()),
             To::Socket(handle) => {
                 let path = into_path(resolved(handle.as_fd())?);
                 (policy::Address::Unix(path), vec![Object::of(handle)?])
@@ -370,6 +370,15 @@ impl Connect {
             }
         }
         result
+    }
+}
+
+/// The kernel takes a connection to no address for one to this machine.
+fn reached(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
     }
 }
 

@@ -85,6 +85,13 @@ impl Ready {
             let truncate = truncate && !create;
             SyscallContext::Open { path: into_path(path), access, create, truncate }
         };
+        if let What::There(handle) = &self.what
+            && !resolved(handle.as_fd())?.starts_with(b"/")
+        {
+            // A pipe, say, by its entry in procfs: no file of any directory, and already the
+            // program's.
+            return Ok(None);
+        }
         Ok(Some(match &self.what {
             What::There(handle) => {
                 if self.flags.contains(OFlag::O_CREAT | OFlag::O_EXCL) {
@@ -103,7 +110,7 @@ impl Ready {
                 }
                 Subject {
                     context: open(resolved(handle.as_fd())?, false),
-                    facts: Facts { exists: true, directory },
+                    facts: Facts { exists: true, directory, cut: false },
                     objects: vec![Object::of(handle)?],
                 }
             }
