@@ -26,8 +26,11 @@ fn tree(dir: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
                 Vec::new()
             } else if metadata.is_symlink() {
                 fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()
-            } else {
+            } else if metadata.is_file() {
                 fs::read(&path).unwrap_or_default()
+            } else {
+                // A pipe would wait for its other end.
+                Vec::new()
             };
             let name = path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
             found.insert(name, (metadata.permissions().mode(), content));

@@ -1,4 +1,4 @@
-"""The asyncio forms: no thread, no polling; a session's descriptor tells the event loop."""
+"""The asyncio forms, without a thread: a session's descriptor tells the event loop."""
 
 from __future__ import annotations
 
@@ -31,9 +31,12 @@ async def next_event(session: Session) -> _native._Event | None:
                 ready.set_result(None)
 
         loop.add_reader(number, wake)
+        # Another task may have taken the last event, or closed the session.
+        again = loop.call_later(0.5, wake)
         try:
             await ready
         finally:
+            again.cancel()
             loop.remove_reader(number)
             os.close(number)
 

@@ -280,6 +280,40 @@ def test_policies(tmp_path: Path) -> None:
     assert output.stdout == "yes\n"
 
 
+def test_a_second_supervisor_takes_nothing_away(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("secret")
+    policy = evalbox.Policy().deny(read="./.env")
+    plan = shell("cat .env", tmp_path).supervised(policy)
+    assert plan.supervised(lambda call: ALLOW).run().stdout == ""
+    assert plan.supervised(evalbox.Policy(ask="read"), lambda call: ALLOW).run().stdout == ""
+    assert plan.supervised(ask="read").supervised(lambda call: ALLOW).run().stdout == ""
+
+
+def test_decisions_are_values() -> None:
+    assert ALLOW(remember="run")(reason="x") == ALLOW(reason="x", remember="run")
+    assert DENY(reason="why", errno=errno.EPERM) != DENY
+    assert repr(DENY(reason="why", errno=1)) == 'evalbox.DENY(reason="why", errno=1)'
+    for words in ({"errno": 512}, {"errno": 0}, {"remember": "always"}):
+        with pytest.raises(ValueError, match=r"errno|remember"):
+            DENY(**words)
+    with pytest.raises(ValueError, match="errno"):
+        ALLOW(errno=1)
+
+
+def test_two_tasks_may_iterate(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with evalbox.Session() as session:
+            for _ in range(4):
+                session.spawn(evalbox.Plan(["sleep", "0.2"]))
+
+            async def drain() -> int:
+                return len([event async for event in session])
+
+            assert sum(await asyncio.gather(drain(), drain())) == 4
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -295,6 +329,8 @@ def test_mistakes_in_policies(make, message: str) -> None:
     with pytest.raises(evalbox.PolicyError, match=message) as caught:
         make()
     assert isinstance(caught.value, ValueError)
+    assert caught.value.problem in str(caught.value)
+    assert caught.value.rule
 
 
 def test_names_that_are_no_text(tmp_path: Path) -> None:
