@@ -410,8 +410,10 @@ def test_everything_is_documented_and_has_a_signature() -> None:
         thing = getattr(evalbox, name)
         if inspect.isclass(thing):
             assert thing.__doc__, name
+            # A dataclass tells of its fields in its own words.
+            fields = getattr(thing, "__dataclass_fields__", {})
             for member, value in vars(thing).items():
-                if not member.startswith("_"):
+                if not member.startswith("_") and member not in fields:
                     assert value.__doc__, f"{name}.{member}"
                     if callable(value):
                         inspect.signature(value)
