@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -34,6 +34,7 @@ pub(crate) fn serve(context: &Arc<Context>, judge: Option<Judge>) {
         desk: judge.map(Desk::new),
         execs: Execs::default(),
         pipes: Arc::default(),
+        looked: Instant::now(),
     };
     while server.step() {}
 }
@@ -44,6 +45,8 @@ struct Server {
     desk: Option<Desk>,
     execs: Execs,
     pipes: Arc<AtomicUsize>,
+    /// When calls that wait were last looked after.
+    looked: Instant,
 }
 
 impl Server {
@@ -72,9 +75,11 @@ impl Server {
             self.hear_host();
         }
         if looks.is_some()
+            && self.looked.elapsed() >= LOOK
             && let Some(desk) = &mut self.desk
         {
             desk.look_around(&context);
+            self.looked = Instant::now();
         }
         if events.contains(PollFlags::POLLIN) {
             match context.listener.receive() {

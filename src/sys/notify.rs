@@ -113,11 +113,11 @@ impl Listener {
     }
 
     /// Has the caller run a signal handler that is pending, and make the call again afterwards,
-    /// as if nothing had been: -ERESTARTSYS. Only where a handler is pending, or the program would
+    /// as if nothing had been, whatever its `SA_RESTART`: -ERESTARTNOINTR. Only where a handler is pending, or the program would
     /// see that number.
     pub(crate) fn restart(&self, id: u64) -> Result<(), Errno> {
-        const ERESTARTSYS: i32 = 512;
-        self.send(id, 0, -ERESTARTSYS, 0)
+        const ERESTARTNOINTR: i32 = 513;
+        self.send(id, 0, -ERESTARTNOINTR, 0)
     }
 
     /// Ends the call with a new descriptor in the caller: our `fd`, duplicated.
